@@ -1,0 +1,233 @@
+"""The nouns that every stage speaks: frozen, keyword-only, JSON-able.
+
+`results.json` is a `Results`; every report is drawn from it alone. This module imports nothing outside the standard
+library, because the gate, the report and the workers must start fast.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+SCHEMA_VERSION = 1
+
+Format = Literal["onnx", "tflite", "safetensors"]
+Precision = Literal["float32", "float16", "static_int8"]
+How = Literal["native", "emulated", "predicted", "static"]
+Status = Literal["PASS", "FAIL", "MISSING"]
+Json = Any
+"""Anything `json.dumps` takes without a default."""
+
+METRICS: Mapping[str, str] = {
+    # metric: unit
+    "accuracy": "fraction",
+    "macro_f1": "fraction",
+    "accuracy_drop": "fraction",  # reference minus this artifact, on the same images; positive = worse
+    "agreement": "fraction",  # share of images on which two artifacts choose the same class
+    "max_abs_difference": "logits",  # largest absolute difference to a reference output
+    "sqnr_db": "dB",  # signal to quantisation noise of the logits against a reference
+    "bit_exact": "fraction",  # share of images whose raw outputs equal the reference's bit for bit
+    "parameters": "count",
+    "macs": "count",  # multiply-accumulates of one inference, read from the graph
+    "executed_macs": "count",  # multiply-accumulates of one inference, from the executed opcodes
+    "instructions": "count",  # ARM64 instructions of one steady-state inference
+    "latency_ms": "ms",  # wall time of one inference on a real target; value is the median (p50)
+    "size_bytes": "bytes",
+    "int8_op_share": "fraction",  # share of compute operators that run on integers
+    "train_seconds": "s",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorSpec:
+    """One input or output of a model file.
+
+    shape: with the batch dimension first; None where it is dynamic.
+    dtype: NumPy's name.
+    scale, zero_point: real = scale * (stored - zero_point); None for float tensors.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+    scale: float | None = None
+    zero_point: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A model file. Its identity is `sha256`, never its name.
+
+    name: what reports call it, e.g. `student-int8.tflite`.
+    role: which model of the run it holds: `teacher`, `student`, `student_alone`; `file` for a user's own.
+    path: relative to the run's folder (POSIX), or as the user gave it.
+    parent: sha256 of the artifact it was made from, None for a trained one.
+    """
+
+    name: str
+    role: str
+    path: str
+    format: Format
+    precision: Precision
+    sha256: str
+    size_bytes: int
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    parent: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One measured number, with what it takes to believe it.
+
+    metric: a key of METRICS; unit must be METRICS[metric].
+    value: finite. For `latency_ms` the median of `samples`.
+    samples: the raw observations, where there are several; value's unit.
+    n: how many observations (images, inferences) stand behind the value.
+    interval: 95 % interval (low, high), where one is known.
+    artifact: sha256 of what was measured.
+    reference: sha256 of what it was compared with, for differences and agreements.
+    runtime: e.g. `litert 2.3.0`, `onnxruntime 1.32.0`, `torch 2.13.0`; `file` for static figures.
+    target: `host`, or the emulated core, e.g. `cortex-a76`.
+    split: which split of the task the images came from, where images were used.
+    details: anything else worth keeping (instruction classes, percentiles, threads); JSON-able.
+    """
+
+    metric: str
+    unit: str
+    value: float
+    n: int
+    artifact: str
+    runtime: str
+    target: str
+    how: How
+    samples: tuple[float, ...] = ()
+    interval: tuple[float, float] | None = None
+    reference: str | None = None
+    split: str | None = None
+    details: Mapping[str, Json] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            raise ValueError(f"unknown metric {self.metric!r}; known: {', '.join(METRICS)}")
+        if self.unit != METRICS[self.metric]:
+            raise ValueError(f"{self.metric} is measured in {METRICS[self.metric]}, not in {self.unit!r}")
+        if self.how not in get_args(How):
+            raise ValueError(f"how must be one of {get_args(How)}, got {self.how!r}")
+        numbers = [self.value, *self.samples, *(self.interval or ())]
+        if not all(math.isfinite(x) for x in numbers):
+            raise ValueError(f"{self.metric} of artifact {self.artifact[:12]} is not finite: {self.value}")
+        if self.how == "emulated" and self.metric == "latency_ms":
+            raise ValueError("emulated wall time is not a latency")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Budget:
+    """A limit from the recipe.
+
+    artifact: glob over artifact names (`student-int8.*`); every match must keep the limit, no match is MISSING.
+    target: which target's measurement is meant; None: the measurements that name `host` or are static.
+    runtime: glob over runtimes, None for any.
+    at_most, at_least: exactly one is set.
+    relative_to: glob over artifact names; the limit then holds for the ratio value / reference value, where the
+        reference has the same format as the artifact.
+    judge: `estimate` compares the value, `interval` the unfavourable end of its 95 % interval.
+    line: where it stands in the recipe, for messages.
+    """
+
+    metric: str
+    artifact: str
+    target: str | None = None
+    runtime: str | None = None
+    at_most: float | None = None
+    at_least: float | None = None
+    relative_to: str | None = None
+    judge: Literal["estimate", "interval"] = "estimate"
+    line: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What became of one budget on one artifact.
+
+    value: what was judged (the ratio, for a relative budget), None if MISSING.
+    limit: the budget's limit.
+    excess: by how much the limit is exceeded, in the unit of value; 0 where it is kept, None if MISSING.
+    reason: one sentence for a person.
+    """
+
+    budget: Budget
+    status: Status
+    artifact: str
+    value: float | None
+    limit: float
+    excess: float | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """Everything a run found out; written as results.json.
+
+    provenance: recipe text and hash, versions, machine facts, seeds, stage keys; JSON-able.
+    audits: artifact sha256 -> the audit of its graph (see compress.export.audit).
+    notes: what a reader must know, one sentence each (what is missing and why).
+    """
+
+    name: str
+    artifacts: tuple[Artifact, ...]
+    measurements: tuple[Measurement, ...]
+    verdicts: tuple[Verdict, ...]
+    audits: Mapping[str, Json]
+    provenance: Mapping[str, Json]
+    notes: tuple[str, ...] = ()
+    schema_version: int = SCHEMA_VERSION
+
+    def to_json(self) -> str:
+        """Text of results.json: sorted keys, no NaN, newline at the end."""
+        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True, allow_nan=False) + "\n"
+
+    @staticmethod
+    def from_json(text: str) -> Results:
+        """Inverse of `to_json`.
+
+        Raises:
+            ValueError: not JSON, another schema_version, or fields that do not fit.
+        """
+        raw = json.loads(text)
+        if not isinstance(raw, dict) or raw.get("schema_version") != SCHEMA_VERSION:
+            version = raw.get("schema_version") if isinstance(raw, dict) else None
+            raise ValueError(f"schema_version is {version!r}, this version of compress reads {SCHEMA_VERSION}")
+        try:
+            raw["artifacts"] = tuple(_artifact(a) for a in raw["artifacts"])
+            raw["measurements"] = tuple(_measurement(m) for m in raw["measurements"])
+            raw["verdicts"] = tuple(Verdict(**{**v, "budget": Budget(**v["budget"])}) for v in raw["verdicts"])
+            raw["notes"] = tuple(raw["notes"])
+            return Results(**raw)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"results do not fit schema_version {SCHEMA_VERSION}: {error}") from error
+
+    @staticmethod
+    def load(path: Path) -> Results:
+        """Read results.json; ValueError as in `from_json`, OSError if it cannot be read."""
+        return Results.from_json(path.read_text(encoding="utf-8"))
+
+
+def _artifact(raw: dict[str, Json]) -> Artifact:
+    specs = {
+        key: tuple(TensorSpec(**{**spec, "shape": tuple(spec["shape"])}) for spec in raw[key])
+        for key in ("inputs", "outputs")
+    }
+    return Artifact(**{**raw, **specs})
+
+
+def _measurement(raw: dict[str, Json]) -> Measurement:
+    interval = raw["interval"]
+    return Measurement(
+        **{**raw, "samples": tuple(raw["samples"]), "interval": tuple(interval) if interval is not None else None}
+    )
