@@ -1,0 +1,214 @@
+"""The command line. Heavy imports live inside the commands, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from compress import __version__
+from compress.errors import EXIT_INTERNAL, EXIT_USAGE, CompressError, ToolError
+
+app = typer.Typer(
+    name="compress",
+    help="Distil, quantise and export models for phones, and prove that they are good enough to ship.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    epilog="Exit codes: 0 pass, 1 gate failed, 2 usage or recipe error, 3 bad data or model, 4 environment or tool"
+    " missing, 5 no verdict, 70 internal bug, 75 another run holds the lock, 130/143 interrupted.",
+)
+
+RunFolder = Annotated[Path, typer.Argument(help="A folder that `compress run` has written.", show_default=False)]
+
+
+def _version(show: bool) -> None:
+    if show:
+        print(f"compress {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+@app.command()
+def run(
+    recipe: Annotated[Path, typer.Argument(help="The recipe, a YAML file.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder to write. Default: artifacts/NAME of the recipe.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict alone.")] = False,
+) -> None:
+    """Run a recipe from teacher to verdict. What is already in the store is not computed again.
+
+    Loading a recipe imports and calls the Python code that it names: run only recipes you trust.
+    """
+    from compress.gate import exit_code
+    from compress.home import default_home
+    from compress.pipeline import execute
+    from compress.progress import Progress
+    from compress.recipe import load_recipe
+    from compress.report.terminal import render
+
+    loaded = load_recipe(recipe)
+    folder = output if output is not None else Path("artifacts") / loaded.name
+    console = _console()
+    progress = Progress(console, quiet=quiet)
+    try:
+        results = execute(loaded, folder, default_home(), progress)
+    finally:
+        progress.close()
+    render(results, console)
+    if not quiet:
+        _print_next(folder, recipe)
+    raise typer.Exit(exit_code(results.verdicts))
+
+
+def _print_next(folder: Path, recipe: Path) -> None:
+    console = _console()
+    console.print(f"\nReport   {folder / 'report.html'}", soft_wrap=True, highlight=False)
+    console.print(f"Models   {folder / 'models'}", soft_wrap=True, highlight=False)
+    console.print("\nNext:", highlight=False)
+    for command, why in (
+        (f"compress gate {folder}", "the verdict again, as an exit code"),
+        (f"compress bench {folder}/models/student-int8.tflite --target cortex-a76", "any model file, on any target"),
+        (f"compress run {recipe}", "after editing it: only what changed runs again"),
+    ):
+        console.print(f"  {command}   [dim]# {why}[/]", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def gate(
+    folder: RunFolder,
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="Judge by this recipe's budgets, not by the run's own.")
+    ] = None,
+) -> None:
+    """Judge what a run measured; the exit code is the verdict."""
+    from compress.gate import exit_code, judge
+    from compress.report.terminal import render_verdicts
+    from compress.run_folder import load_results
+
+    results = load_results(folder)
+    budgets = tuple(dict.fromkeys(verdict.budget for verdict in results.verdicts))
+    if recipe is not None:
+        from compress.recipe import load_recipe
+
+        budgets = load_recipe(recipe).budgets
+    verdicts = judge(budgets, results.artifacts, results.measurements)
+    code = exit_code(verdicts)
+    render_verdicts(verdicts, _console())
+    raise typer.Exit(code)
+
+
+@app.command()
+def report(folder: RunFolder) -> None:
+    """Draw report.html and report.md anew from a run's results.json."""
+    from compress.run_folder import load_results, write_reports
+
+    for path in write_reports(folder, load_results(folder)):
+        print(path)
+
+
+@app.command()
+def verify(folder: RunFolder) -> None:
+    """Check every file of a run against its manifest."""
+    from compress.run_folder import verify_manifest
+
+    count = verify_manifest(folder)
+    print(f"{folder}: {count} files are what the manifest says")
+
+
+@app.command()
+def bench(
+    file: Annotated[Path, typer.Argument(help="A model file, .onnx or .tflite.", show_default=False)],
+    target: Annotated[
+        list[str] | None,
+        typer.Option("--target", "-t", help="host, or an emulated core such as cortex-a76; may be repeated."),
+    ] = None,
+    inferences: Annotated[int, typer.Option(min=1, help="Timed inferences on the host.")] = 100,
+    threads: Annotated[int, typer.Option(min=1, help="Threads on the host.")] = 1,
+    seed: Annotated[int, typer.Option(help="Of the random input.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print measurements as JSON.")] = False,
+) -> None:
+    """Audit and measure any model file: latency on the host, exact instructions on ARM64 cores."""
+    from compress.bench import bench_file, print_bench
+    from compress.home import default_home
+
+    result = bench_file(
+        file, tuple(target or ["host"]), default_home(), inferences=inferences, threads=threads, seed=seed
+    )
+    print_bench(result, _console(), as_json=as_json)
+
+
+@app.command()
+def doctor(
+    install: Annotated[
+        bool, typer.Option("--install", help="Also fetch what is missing: the data and the ARM64 runtimes.")
+    ] = False,
+) -> None:
+    """Say what this machine has, what is missing, and what still works without it."""
+    from compress.doctor import diagnose
+    from compress.home import default_home
+
+    raise typer.Exit(diagnose(default_home(), _console(), install=install))
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 100)
+
+
+def main() -> None:
+    """Entry point: every failure ends in one clear line on stderr and the exit code of `compress.errors`."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        code = app(standalone_mode=False)
+        sys.exit(code or 0)
+    except CompressError as error:
+        _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        _fail("interrupted; the same command goes on where it stopped", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT):
+            _bug()
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror}; expected a writable folder with free space; choose another", ToolError.exit_code)
+    except Exception as error:  # noqa: BLE001  # the outermost frame: a bug must not look like a verdict
+        from click import ClickException
+
+        if isinstance(error, ClickException):
+            error.show()
+            sys.exit(EXIT_USAGE)
+        _bug()
+
+
+def _terminated(*_: object) -> None:
+    _fail("terminated; the same command goes on where it stopped", 143)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"compress: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _bug() -> None:
+    traceback.print_exc()
+    _fail("internal error, a bug in compress: please report the lines above", EXIT_INTERNAL)

@@ -1,0 +1,94 @@
+"""How closely two computations of the same model agree: logits against torch, formats, instruction sets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.errors import ModelError
+from compress.types import METRICS, Artifact, How, Json, Measurement
+
+
+def check_alive(name: str, where: str, logits: NDArray[np.float32]) -> None:
+    """Refuse the outputs of a dead model.
+
+    Args:
+        name: of the artifact.
+        where: target and runtime, for the message.
+        logits: (n, classes), n >= 2.
+
+    Raises:
+        ModelError: an output is not finite, or every image gets the same outputs.
+    """
+    bad = ~np.isfinite(logits).all(axis=1)
+    if bad.any():
+        raise ModelError(
+            f"{name} on {where}: {int(bad.sum())} of {len(logits)} outputs are not finite; expected finite logits;"
+            " look for NaN weights, or quantise another way"
+        )
+    if (logits == logits[0]).all():
+        raise ModelError(
+            f"{name} on {where}: the same output for all {len(logits)} images; expected outputs that depend on the image;"
+            " look for collapsed scales or untrained weights"
+        )
+
+
+def compare_logits(
+    artifact: Artifact,
+    logits: NDArray[np.float32],
+    reference: NDArray[np.float32],
+    *,
+    reference_id: str,
+    compared_with: str,
+    what: str,
+    runtime: str,
+    target: str,
+    how: How,
+    split: str,
+) -> tuple[Measurement, ...]:
+    """Largest absolute difference, signal-to-noise ratio and share of identical rows.
+
+    Args:
+        artifact: whose outputs are judged.
+        logits: (n, classes), dequantised.
+        reference: (n, classes), from the same images.
+        reference_id: sha256 of the reference.
+        compared_with: its name.
+        what: one phrase: what the comparison shows.
+        runtime: that made `logits`.
+        target: where.
+        how: native or emulated.
+        split: of the images.
+
+    Returns:
+        `max_abs_difference`, `bit_exact`, and `sqnr_db` where the two differ at all.
+    """
+    noise = logits.astype(np.float64) - reference
+    exact = (logits == reference).all(axis=1)
+    values = {"max_abs_difference": float(np.abs(noise).max()), "bit_exact": float(exact.mean())}
+    if noise.any():
+        signal = float((reference.astype(np.float64) ** 2).sum())
+        values["sqnr_db"] = 10 * float(np.log10(signal / float((noise**2).sum())))
+    details: Mapping[str, Json] = {
+        "compared_with": compared_with,
+        "what": what,
+        "distinct_values": int(np.unique(logits).size),
+    }
+    return tuple(
+        Measurement(
+            metric=metric,
+            unit=METRICS[metric],
+            value=value,
+            n=len(logits),
+            artifact=artifact.sha256,
+            runtime=runtime,
+            target=target,
+            how=how,
+            reference=reference_id,
+            split=split,
+            details=details,
+        )
+        for metric, value in values.items()
+    )

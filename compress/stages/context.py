@@ -1,0 +1,74 @@
+"""What every stage of one run shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from compress.progress import Progress, Stage
+from compress.recipe import Recipe
+from compress.store import StageResult, Store, code_version
+from compress.tasks import Task
+from compress.types import Json
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """One run of one recipe."""
+
+    recipe: Recipe
+    task: Task
+    store: Store
+    home: Path
+    progress: Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What decides a stage's result: the store's key is made from this and nothing else.
+
+    name: of the stage, e.g. `train`.
+    title: for a person, e.g. `train the teacher`.
+    config: the resolved settings.
+    inputs: name -> sha256 of what it reads.
+    code: packages and modules whose source decides the result.
+    libraries: distributions whose version changes the numbers.
+    """
+
+    name: str
+    title: str
+    config: Json
+    inputs: Mapping[str, str]
+    code: tuple[str, ...]
+    libraries: tuple[str, ...]
+
+
+def execute_step(
+    run: Run, step: Step, make: Callable[[Path, Stage], None], summarize: Callable[[Path], str] | None = None
+) -> StageResult:
+    """The stage's files from the store, or made now.
+
+    Args:
+        run: the run it belongs to.
+        step: its identity.
+        make: writes the stage's files into a folder.
+        summarize: one phrase about the finished files, for the progress line.
+    """
+    versions = {name: version(name) for name in step.libraries}
+    with run.progress.stage(step.title) as stage:
+        result = run.store.stage(
+            step.name,
+            step.config,
+            step.inputs,
+            code_version(*step.code),
+            versions,
+            lambda folder: make(folder, stage),
+        )
+        stage.cached = result.cached
+        if summarize:
+            stage.summary = summarize(result.path)
+    return result
+
+

@@ -1,0 +1,127 @@
+"""Fashion-MNIST (Xiao, Rasul & Vollgraf 2017): 70,000 photographs of clothing, 28 x 28 grey pixels, ten classes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.debian import fetch_packages
+from compress.errors import DataError, ToolError
+from compress.tasks.idx import read_idx
+from compress.tasks.task import Split, Task, split_task
+
+CLASSES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+PACKAGE = "dataset-fashion-mnist"
+SYSTEM_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+FILES = {
+    "train-images-idx3-ubyte.gz": "b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
+    "train-labels-idx1-ubyte.gz": "0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",
+    "t10k-images-idx3-ubyte.gz": "cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936907477e6dd344da56eaa",
+    "t10k-labels-idx1-ubyte.gz": "8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05",
+}
+
+
+def fashion_mnist(
+    *,
+    home: Path,
+    calibration: int = 1000,
+    validation: int = 5000,
+    train: int | None = None,
+    test: int | None = None,
+) -> Task:
+    """All 60,000 + 10,000 images.
+
+    The files come from `$COMPRESS_DATA`, else from the system's `dataset-fashion-mnist` package, else that package is
+    downloaded and unpacked below `home`. Their checksums are pinned.
+
+    Args:
+        home: where this project keeps what it downloads.
+        calibration: of the 60,000, how many calibrate quantisation.
+        validation: of the 60,000, how many select.
+        train: keep only the first so many of the training images; None for all. For quick trials.
+        test: keep only the first so many of the test images; None for all. For quick trials.
+
+    Raises:
+        DataError: a file is missing or is not the published one.
+        ToolError: the files are nowhere and the package cannot be downloaded here.
+    """
+    folder, source = locate(home)
+    files = {name: _checked(folder / name, sha256) for name, sha256 in FILES.items()}
+    images, labels = _read(files, "train")
+    test_images, test_labels = _read(files, "t10k")
+    if train is not None:
+        images, labels = images[: train + calibration + validation], labels[: train + calibration + validation]
+    return split_task(
+        "fashion-mnist",
+        CLASSES,
+        images,
+        labels,
+        Split(name="test", images=test_images[:test], labels=test_labels[:test]),
+        calibration=calibration,
+        validation=validation,
+        source=source,
+    )
+
+
+def locate(home: Path) -> tuple[Path, str]:
+    """The folder that holds the four files, and one phrase that says which it is; downloads them if need be.
+
+    Raises:
+        DataError: `$COMPRESS_DATA` is set and is not a folder with the files.
+        ToolError: the package cannot be downloaded.
+    """
+    given = os.environ.get("COMPRESS_DATA")
+    if given:
+        for folder in (Path(given) / "fashion-mnist", Path(given)):
+            if any((folder / name).exists() for name in FILES):
+                return folder, "$COMPRESS_DATA"
+        raise DataError(
+            f"$COMPRESS_DATA={given}: holds none of the Fashion-MNIST files; expected {', '.join(FILES)} in it or in its"
+            " folder fashion-mnist; put them there or unset the variable"
+        )
+    if SYSTEM_FOLDER.is_dir():
+        return SYSTEM_FOLDER, f"the system's package {PACKAGE}"
+    private = home / "data" / PACKAGE
+    folder = private / SYSTEM_FOLDER.relative_to("/")
+    if not folder.is_dir():
+        try:
+            fetch_packages([PACKAGE], private)
+        except ToolError as error:
+            raise ToolError(
+                f"Fashion-MNIST is not here and cannot be downloaded ({error}); expected its four .gz files;"
+                f" install the package {PACKAGE}, or set $COMPRESS_DATA to a folder that holds them"
+            ) from error
+    return folder, f"the package {PACKAGE}, unpacked privately"
+
+
+def _checked(path: Path, sha256: str) -> Path:
+    if not path.is_file():
+        raise DataError(f"{path}: missing; expected the published file; get it from the package {PACKAGE}")
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != sha256:
+        raise DataError(
+            f"{path}: sha256 is {found[:16]}…; expected {sha256[:16]}…, the published file; delete it and get it anew"
+            f" from the package {PACKAGE}"
+        )
+    return path
+
+
+def _read(files: dict[str, Path], part: str) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    images = read_idx(files[f"{part}-images-idx3-ubyte.gz"])
+    labels = read_idx(files[f"{part}-labels-idx1-ubyte.gz"])
+    return (images[:, None] / np.float32(255)).astype(np.float32), labels.astype(np.int64)
