@@ -190,7 +190,9 @@ def main() -> None:
         if error.errno not in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT):
             _bug()
         where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror}; expected a writable folder with free space; choose another", ToolError.exit_code)
+        _fail(
+            f"{where}{error.strerror}; expected a writable folder with free space; choose another", ToolError.exit_code
+        )
     except Exception as error:  # noqa: BLE001  # the outermost frame: a bug must not look like a verdict
         from click import ClickException
 

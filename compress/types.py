@@ -24,7 +24,6 @@ Json = Any
 """Anything `json.dumps` takes without a default."""
 
 METRICS: Mapping[str, str] = {
-    # metric: unit
     "accuracy": "fraction",
     "macro_f1": "fraction",
     "accuracy_drop": "fraction",  # reference minus this artifact, on the same images; positive = worse
@@ -39,8 +38,8 @@ METRICS: Mapping[str, str] = {
     "latency_ms": "ms",  # wall time of one inference on a real target; value is the median (p50)
     "size_bytes": "bytes",
     "int8_op_share": "fraction",  # share of compute operators that run on integers
-    "train_seconds": "s",
 }
+"""Every metric and its unit."""
 
 
 @dataclass(frozen=True, kw_only=True)

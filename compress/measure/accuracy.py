@@ -38,7 +38,12 @@ def score(predictions: Predictions, labels: NDArray[np.int64]) -> tuple[Measurem
     correct = int((labels == predictions.classes).sum())
     return (
         _measurement(
-            "accuracy", accuracy.value, accuracy.n, predictions, interval=accuracy.interval, details={"correct": correct}
+            "accuracy",
+            accuracy.value,
+            accuracy.n,
+            predictions,
+            interval=accuracy.interval,
+            details={"correct": correct},
         ),
         _measurement("macro_f1", f1.value, f1.n, predictions, interval=f1.interval),
     )

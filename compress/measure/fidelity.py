@@ -30,7 +30,7 @@ def check_alive(name: str, where: str, logits: NDArray[np.float32]) -> None:
         )
     if (logits == logits[0]).all():
         raise ModelError(
-            f"{name} on {where}: the same output for all {len(logits)} images; expected outputs that depend on the image;"
+            f"{name} on {where}: all {len(logits)} images get the same output; expected outputs that depend on them;"
             " look for collapsed scales or untrained weights"
         )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 
@@ -32,9 +34,8 @@ class MobileCNN(nn.Module):
     def __init__(self, in_channels: int, classes: int, widths: tuple[int, ...], strides: tuple[int, ...]) -> None:
         super().__init__()
         self.stem = _conv(in_channels, widths[0], 3, strides[0])
-        pairs = zip(widths[:-1], widths[1:], strict=True)
         self.blocks = nn.Sequential(
-            *(DepthwiseSeparable(i, o, stride) for (i, o), stride in zip(pairs, strides[1:], strict=True))
+            *(DepthwiseSeparable(i, o, stride) for (i, o), stride in zip(pairwise(widths), strides[1:], strict=True))
         )
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.classifier = nn.Linear(widths[-1], classes)

@@ -50,9 +50,7 @@ class ResNet(nn.Module):
         return self.classifier(self.pool(self.blocks(self.stem(x))).flatten(1))
 
 
-def resnet(
-    *, in_channels: int, classes: int, widths: tuple[int, ...] = (48, 96, 192), blocks: int = 1
-) -> nn.Module:
+def resnet(*, in_channels: int, classes: int, widths: tuple[int, ...] = (48, 96, 192), blocks: int = 1) -> nn.Module:
     """A residual CNN.
 
     Args:

@@ -70,5 +70,3 @@ def execute_step(
         if summarize:
             stage.summary = summarize(result.path)
     return result
-
-

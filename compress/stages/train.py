@@ -14,7 +14,7 @@ from torch import nn
 from compress.distill import Augment, Distillation, Epoch, Schedule, choose_device, predict, train
 from compress.errors import ModelError
 from compress.progress import Stage
-from compress.recipe import Call, DistillConfig, TrainConfig
+from compress.recipe import Call, Distill, Train
 from compress.stages.context import Run, Step, execute_step
 from compress.types import Json
 
@@ -54,7 +54,7 @@ def build_model(run: Run, call: Call) -> nn.Module:
 
 
 def train_model(
-    run: Run, role: str, call: Call, config: TrainConfig, learn_from: tuple[Trained, DistillConfig] | None = None
+    run: Run, role: str, call: Call, config: Train, learn_from: tuple[Trained, Distill] | None = None
 ) -> Trained:
     """Train one model, or take it from the store.
 
@@ -100,10 +100,14 @@ def train_model(
             distillation=teacher or None,
             advance=stage.advance,
         )
-        save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / "weights.safetensors")
+        save_file(
+            {name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / "weights.safetensors"
+        )
         (folder / "history.json").write_text(json.dumps([dataclasses.asdict(epoch) for epoch in history]))
 
-    result = execute_step(run, step, make, lambda folder: f"validation accuracy {_last(folder).validation_accuracy:.4f}")
+    result = execute_step(
+        run, step, make, lambda folder: f"validation accuracy {_last(folder).validation_accuracy:.4f}"
+    )
     return Trained(
         role=role,
         call=call,
@@ -141,7 +145,7 @@ def describe_training(trained: Trained) -> Json:
     return {"role": trained.role, "weights_sha256": trained.sha256, "epochs": json.loads(_history(trained.path.parent))}
 
 
-def _schedule(config: TrainConfig) -> Schedule:
+def _schedule(config: Train) -> Schedule:
     return Schedule(
         epochs=config.epochs,
         batch_size=config.batch_size,

@@ -78,12 +78,11 @@ def fashion_mnist(
     )
 
 
-def locate(home: Path) -> tuple[Path, str]:
-    """The folder that holds the four files, and one phrase that says which it is; downloads them if need be.
+def find(home: Path) -> tuple[Path, str] | None:
+    """The folder that holds the four files, and one phrase that says which it is; None if they are not here yet.
 
     Raises:
         DataError: `$COMPRESS_DATA` is set and is not a folder with the files.
-        ToolError: the package cannot be downloaded.
     """
     given = os.environ.get("COMPRESS_DATA")
     if given:
@@ -91,22 +90,37 @@ def locate(home: Path) -> tuple[Path, str]:
             if any((folder / name).exists() for name in FILES):
                 return folder, "$COMPRESS_DATA"
         raise DataError(
-            f"$COMPRESS_DATA={given}: holds none of the Fashion-MNIST files; expected {', '.join(FILES)} in it or in its"
-            " folder fashion-mnist; put them there or unset the variable"
+            f"$COMPRESS_DATA={given}: holds none of the Fashion-MNIST files; expected {', '.join(FILES)} in it or"
+            " in its folder fashion-mnist; put them there or unset the variable"
         )
     if SYSTEM_FOLDER.is_dir():
         return SYSTEM_FOLDER, f"the system's package {PACKAGE}"
-    private = home / "data" / PACKAGE
-    folder = private / SYSTEM_FOLDER.relative_to("/")
-    if not folder.is_dir():
+    private = _private(home)
+    return (private, f"the package {PACKAGE}, unpacked privately") if private.is_dir() else None
+
+
+def locate(home: Path) -> tuple[Path, str]:
+    """As `find`, but the package is downloaded and unpacked below `home` if the files are not here yet.
+
+    Raises:
+        DataError: as `find`.
+        ToolError: the package cannot be downloaded.
+    """
+    found = find(home)
+    if found is None:
         try:
-            fetch_packages([PACKAGE], private)
+            fetch_packages([PACKAGE], home / "data" / PACKAGE)
         except ToolError as error:
             raise ToolError(
                 f"Fashion-MNIST is not here and cannot be downloaded ({error}); expected its four .gz files;"
                 f" install the package {PACKAGE}, or set $COMPRESS_DATA to a folder that holds them"
             ) from error
-    return folder, f"the package {PACKAGE}, unpacked privately"
+        found = _private(home), f"the package {PACKAGE}, unpacked privately"
+    return found
+
+
+def _private(home: Path) -> Path:
+    return home / "data" / PACKAGE / SYSTEM_FOLDER.relative_to("/")
 
 
 def _checked(path: Path, sha256: str) -> Path:

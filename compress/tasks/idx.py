@@ -31,7 +31,9 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read as gzip ({error}); expected an IDX file in gzip; {mend}") from error
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _UNSIGNED_BYTE:
-        raise DataError(f"{path}: starts with {content[:4].hex() or 'nothing'}; expected IDX of bytes (000008..); {mend}")
+        raise DataError(
+            f"{path}: starts with {content[:4].hex() or 'nothing'}; expected IDX of bytes (000008..); {mend}"
+        )
     dimensions = content[3]
     start = 4 + 4 * dimensions
     if len(content) < start:

@@ -1,6 +1,6 @@
 """What is learnt and how it is scored.
 
-- A split knows its own name, so that a stage can refuse the wrong one: nothing may train, calibrate or select on `test`.
+- A split knows its own name, so that a stage can refuse the wrong one: nothing trains, calibrates or selects on `test`.
 - Images stay in [0, 1] and the model does its own normalisation (its first batch norm): a phone then feeds
   pixel / 255, or the raw byte minus 128 to an int8 model, and there is no mean and std to forget.
 - Splits are checked once, here; later stages trust them.
@@ -132,8 +132,8 @@ def _check_split(task: str, split: Split, classes: int, shape: tuple[int, ...]) 
         raise DataError(f"{where}: no images; expected at least one; give the split some images")
     if images.ndim != 4 or images.shape[1:] != shape or len(images) != len(labels):
         raise DataError(
-            f"{where}: images of shape {images.shape} with {len(labels)} labels; expected (n, {', '.join(map(str, shape))})"
-            " and one label per image; reshape the task's arrays"
+            f"{where}: images of shape {images.shape} with {len(labels)} labels; expected"
+            f" (n, {', '.join(map(str, shape))}) and one label per image; reshape the task's arrays"
         )
     if images.dtype != np.float32 or labels.dtype != np.int64:
         raise DataError(
@@ -155,8 +155,8 @@ def _check_split(task: str, split: Split, classes: int, shape: tuple[int, ...]) 
     if wrong.any():
         at = int(wrong.argmax())
         raise DataError(
-            f"{where}: label {int(labels[at])} at index {at} ({int(wrong.sum())} such labels); expected 0 to {classes - 1};"
-            " correct the labels or the list of classes"
+            f"{where}: label {int(labels[at])} at index {at} ({int(wrong.sum())} such labels); expected 0 to"
+            f" {classes - 1}; correct the labels or the list of classes"
         )
 
 

@@ -1,0 +1,144 @@
+"""Measure any model file: its audit, latency on the host, exact instructions on emulated ARM64 cores."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from compress.errors import ModelError, RecipeError
+from compress.export.audit import audit_in_child
+from compress.measure.latency import counts, latency
+from compress.measure.machine import machine_facts
+from compress.store import file_sha256
+from compress.targets import Session, core_names, open_session
+from compress.types import Artifact, Format, Json, Measurement, TensorSpec
+
+WARMUP = 10
+FORMATS: dict[str, Format] = {".onnx": "onnx", ".tflite": "tflite"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What was found out about one file."""
+
+    artifact: Artifact
+    audit: Json
+    measurements: tuple[Measurement, ...]
+
+
+def bench_file(file: Path, targets: tuple[str, ...], home: Path, *, inferences: int, threads: int, seed: int) -> Bench:
+    """Audit a file and measure it on each target, on one random input.
+
+    Args:
+        file: .onnx or .tflite, with one input.
+        targets: `host` or names of emulated cores.
+        home: where the ARM64 runtimes are kept; installed if a core is asked for.
+        inferences: timed on the host.
+        threads: on the host.
+        seed: of the random input, uniform in [0, 1) before quantisation.
+
+    Raises:
+        RecipeError: an unknown target.
+        ModelError: the file is missing, is no model, or its runtime cannot open or run it.
+        ToolError: the ARM64 runtimes cannot be had here.
+    """
+    known = ("host", *core_names())
+    for target in targets:
+        if target not in known:
+            raise RecipeError(f"--target {target}: unknown; expected one of {', '.join(known)}")
+    if file.suffix not in FORMATS:
+        raise ModelError(f"{file}: suffix is {file.suffix or 'missing'}; expected .onnx or .tflite; rename the file")
+    audit = audit_in_child(file)
+    measurements: list[Measurement] = []
+    for target in targets:
+        with open_session(target, home, timeout_s=600) as session:
+            info = session.describe(file)
+            sample = _random_input(file, info.inputs, seed)
+            if session.how == "native":
+                measurements.append(_time(session, file, sample, inferences, threads, info.runtime))
+            else:
+                measurements += _count(session, file, sample, info.runtime)
+    artifact = Artifact(
+        name=file.name,
+        role="file",
+        path=str(file),
+        format=FORMATS[file.suffix],
+        precision="static_int8" if audit["int8_op_share"] == 1 else "float32",
+        sha256=file_sha256(file),
+        size_bytes=file.stat().st_size,
+        inputs=info.inputs,
+        outputs=info.outputs,
+    )
+    return Bench(artifact=artifact, audit=audit, measurements=tuple(measurements))
+
+
+def print_bench(bench: Bench, console: Console, *, as_json: bool) -> None:
+    """A table for a person, or JSON for a program."""
+    if as_json:
+        print(json.dumps(dataclasses.asdict(bench), indent=1, sort_keys=True, allow_nan=False))
+        return
+    audit = bench.audit
+    console.print(
+        f"[bold]{escape(bench.artifact.name)}[/]  {bench.artifact.size_bytes:,} bytes,"
+        f" {audit['parameters']:,} parameters, {audit['macs']:,} MACs, {audit['int8_op_share']:.0%} int8 operators",
+        highlight=False,
+    )
+    table = Table(box=None, pad_edge=False)
+    for column in ("target", "runtime", "what", "value"):
+        table.add_column(column, justify="right" if column == "value" else "left")
+    for measurement in bench.measurements:
+        for what, value in _lines(measurement):
+            table.add_row(measurement.target, measurement.runtime, what, value)
+    console.print(table, highlight=False)
+
+
+def _lines(measurement: Measurement) -> list[tuple[str, str]]:
+    details = measurement.details
+    if measurement.metric == "latency_ms":
+        threads = f"{details['threads']} thread" + ("s" if details["threads"] > 1 else "")
+        return [(f"{p}, {threads}, n={measurement.n}", f"{details[p]:.3f} ms") for p in ("p50", "p90", "p99")]
+    what = {"instructions": "instructions", "executed_macs": "executed MACs"}[measurement.metric]
+    return [(f"{what} of one inference", f"{measurement.value:,.0f}")]
+
+
+def _random_input(file: Path, inputs: tuple[TensorSpec, ...], seed: int) -> NDArray[np.generic]:
+    if len(inputs) != 1:
+        raise ModelError(
+            f"{file}: {len(inputs)} inputs ({', '.join(spec.name for spec in inputs)}); expected one; split the model"
+        )
+    spec = inputs[0]
+    shape = [size if size is not None else 1 for size in spec.shape]
+    values = np.random.default_rng(seed).random(shape, dtype=np.float32)
+    if spec.scale is not None and spec.zero_point is not None:
+        limits = np.iinfo(spec.dtype)
+        return np.clip(np.rint(values / spec.scale) + spec.zero_point, limits.min, limits.max).astype(spec.dtype)
+    return values.astype(spec.dtype)
+
+
+def _time(
+    session: Session, file: Path, sample: NDArray[np.generic], inferences: int, threads: int, runtime: str
+) -> Measurement:
+    samples = session.time(file, sample, warmup=WARMUP, n=inferences, threads=threads)
+    details = {"threads": threads, "warmup": WARMUP, "machine": machine_facts()}
+    return latency(file_sha256(file), samples, runtime=runtime, target="host", details=details)
+
+
+def _count(session: Session, file: Path, sample: NDArray[np.generic], runtime: str) -> tuple[Measurement, ...]:
+    found = session.count(file, sample)
+    return counts(
+        file_sha256(file),
+        instructions=found.instructions,
+        executed_macs=found.executed_macs,
+        by_class=found.by_class,
+        repeats=found.repeats,
+        runtime=runtime,
+        target=session.target,
+    )

@@ -1,0 +1,105 @@
+"""The run, top to bottom: teacher, student, quantised graphs, artifacts, measurements, verdict.
+
+Read `execute` first; it is the diagram in the README. Each line is a stage that the store can skip.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from compress.errors import ToolError
+from compress.gate import judge
+from compress.progress import Progress
+from compress.quantize import Float32
+from compress.recipe import Recipe
+from compress.run_folder import write_run
+from compress.stages.context import Run
+from compress.stages.evaluate import Emulated, emulate, host_outputs, time_on_host
+from compress.stages.export import Exported, export_model, weights_artifact
+from compress.stages.measurements import measure
+from compress.stages.provenance import provenance
+from compress.stages.train import Trained, classify_test, train_model
+from compress.store import Store, folder_lock
+from compress.targets import arm64
+from compress.tasks import Task
+from compress.types import Results
+
+
+def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Results:
+    """Run a recipe and write its folder.
+
+    Args:
+        recipe: a checked recipe.
+        folder: gets models, results, reports and manifest.
+        home: where the store, the data and the ARM64 runtimes are kept.
+        progress: shows the stages.
+
+    Raises:
+        CompressError: any of its kinds; nothing half-written is left under a final name.
+    """
+    with folder_lock(folder):
+        run = _prepare(recipe, home, progress)
+        trained = _train(run)
+        exported = _export(run, trained)
+        outputs = {each.artifact.sha256: host_outputs(run, each) for each in exported}
+        emulated, notes = _emulate(run, exported)
+        latencies = time_on_host(run, exported)
+        classes = {each.sha256: classify_test(run, each) for each in trained}
+        weights = tuple(weights_artifact(each) for each in trained)
+        artifacts = (*(each.artifact for each in exported), *weights)
+        measurements = measure(run, trained, exported, outputs, classes, emulated, latencies)
+        results = Results(
+            name=recipe.name,
+            artifacts=artifacts,
+            measurements=measurements,
+            verdicts=judge(recipe.budgets, artifacts, measurements),
+            audits={each.artifact.sha256: each.audit for each in exported},
+            provenance=provenance(run, trained, exported),
+            notes=notes,
+        )
+        models = {each.artifact.path: each.file for each in exported}
+        models |= {artifact.path: each.path for artifact, each in zip(weights, trained, strict=True)}
+        write_run(folder, results, models)
+    return results
+
+
+def _prepare(recipe: Recipe, home: Path, progress: Progress) -> Run:
+    with progress.stage("load the data") as stage:
+        task = recipe.task.build(home=home)
+        if not isinstance(task, Task):
+            raise TypeError(f"{recipe.task.path} returned {type(task).__name__}; expected a compress.tasks.Task")
+        stage.summary = f"{task.name}: " + ", ".join(f"{split.name} {len(split):,}" for split in task.splits())
+    return Run(recipe=recipe, task=task, store=Store(home / "store"), home=home, progress=progress)
+
+
+def _train(run: Run) -> tuple[Trained, ...]:
+    recipe = run.recipe
+    teacher = train_model(run, "teacher", recipe.teacher.model, recipe.teacher.train)
+    learn_from = (teacher, recipe.student.distill) if recipe.student.distill else None
+    student = train_model(run, "student", recipe.student.model, recipe.student.train, learn_from)
+    if not recipe.student.compare_alone:
+        return teacher, student
+    return teacher, student, train_model(run, "student_alone", recipe.student.model, recipe.student.train)
+
+
+def _export(run: Run, trained: tuple[Trained, ...]) -> tuple[Exported, ...]:
+    teacher, student, *_ = trained
+    images = run.recipe.verify.images
+    exported = export_model(run, teacher, Float32(), images)
+    for scheme in run.recipe.quantize:
+        exported += export_model(run, student, scheme, images)
+    return exported
+
+
+def _emulate(run: Run, exported: tuple[Exported, ...]) -> tuple[tuple[Emulated, ...], tuple[str, ...]]:
+    config = run.recipe.benchmark.arm64
+    if config is None:
+        return (), ()
+    try:
+        with run.progress.stage("find the ARM64 runtimes") as stage:
+            arm64.install(run.home, lambda text: stage.advance(0, 1, text))
+    except ToolError as error:
+        note = f"ARM64 was not measured: {error}. Its budgets are MISSING; the host's measurements are complete."
+        run.progress.note(note)
+        return (), (note,)
+    return emulate(run, config, exported)

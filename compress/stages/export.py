@@ -1,0 +1,164 @@
+"""Quantise a trained model in torch and write it in each mobile format; then open each file and audit it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from compress.export import export
+from compress.export.audit import audit_in_child
+from compress.progress import Stage
+from compress.quantize import Scheme, quantize
+from compress.stages.context import Run, Step, execute_step
+from compress.stages.train import Trained
+from compress.store import file_sha256
+from compress.targets import open_session
+from compress.types import Artifact, Json, TensorSpec
+
+SHORT_PRECISION = {"float32": "float32", "float16": "float16", "static_int8": "int8"}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Exported:
+    """One model file of the run.
+
+    artifact: what it is.
+    file: where it lies in the store.
+    audit: of its graph.
+    runtime: name and version of the runtime that opens it on the host.
+    reference: float32 logits (n, classes) that torch computes for the first n test images.
+    quantization: tensor -> scale and zero point, and what stayed in float, from the torch graph.
+    """
+
+    artifact: Artifact
+    file: Path
+    audit: Json
+    runtime: str
+    reference: NDArray[np.float32]
+    quantization: Json
+
+
+def export_model(run: Run, trained: Trained, scheme: Scheme, reference_images: int) -> tuple[Exported, ...]:
+    """One artifact per format of the recipe, from one quantised torch graph."""
+    short = SHORT_PRECISION[scheme.precision]
+    files = {fmt: f"{trained.role}-{short}.{fmt}" for fmt in run.recipe.formats}
+    step = Step(
+        name="export",
+        title=f"export {trained.role} {short}",
+        config={
+            "model": {"call": trained.call.path, "args": trained.call.args},
+            "scheme": {"precision": scheme.precision, **dataclasses.asdict(scheme)},
+            "formats": list(files),
+            "reference_images": reference_images,
+        },
+        inputs={
+            "weights": trained.sha256,
+            "calibration": run.task.calibration.sha256,
+            "test": run.task.test.sha256,
+        },
+        code=("compress.quantize", "compress.export", trained.call.path.partition(":")[0]),
+        libraries=(
+            "torch",
+            "onnx",
+            "onnxscript",
+            "onnxruntime",
+            "litert-torch",
+            "litert-converter",
+            "ai-edge-quantizer",
+        ),
+    )
+
+    def make(folder: Path, stage: Stage) -> None:
+        example = torch.from_numpy(run.task.calibration.images[:1])
+        calibration = torch.from_numpy(run.task.calibration.images)
+        graph = quantize(trained.load(run), example, scheme, calibration)
+        with torch.no_grad():
+            images = torch.from_numpy(run.task.test.images[:reference_images])
+            np.save(folder / "reference.npy", graph.module(images).numpy())
+        left = [{"node": node, "reason": reason} for node, reason in graph.left_in_float]
+        (folder / "quantization.json").write_text(json.dumps({"parameters": graph.qparams, "left_in_float": left}))
+        for done, (fmt, name) in enumerate(files.items()):
+            stage.advance(done, len(files), name)
+            export(graph.module, scheme.precision, fmt, folder / name, example)
+
+    def summarize(folder: Path) -> str:
+        return ", ".join(f"{name} {(folder / name).stat().st_size:,} bytes" for name in files.values())
+
+    result = execute_step(run, step, make, summarize)
+    reference = np.load(result.path / "reference.npy")
+    quantization = json.loads((result.path / "quantization.json").read_text())
+    exported = []
+    for fmt, name in files.items():
+        file, sha256 = result.path / name, result.files[name]
+        facts = inspect_file(run, file, sha256)
+        artifact = Artifact(
+            name=name,
+            role=trained.role,
+            path=f"models/{name}",
+            format=fmt,
+            precision=scheme.precision,
+            sha256=sha256,
+            size_bytes=file.stat().st_size,
+            inputs=_specs(facts["inputs"]),
+            outputs=_specs(facts["outputs"]),
+            parent=trained.sha256,
+        )
+        exported.append(
+            Exported(
+                artifact=artifact,
+                file=file,
+                audit=facts["audit"],
+                runtime=facts["runtime"],
+                reference=reference,
+                quantization=quantization,
+            )
+        )
+    return tuple(exported)
+
+
+def inspect_file(run: Run, file: Path, sha256: str) -> Json:
+    """Inputs, outputs and runtime as the host's runtime reports them, and the audit of the graph."""
+    step = Step(
+        name="inspect",
+        title=f"audit {file.name}",
+        config={"name": file.name},
+        inputs={"file": sha256},
+        code=("compress.export.audit", "compress.runtimes", "compress.targets.session"),
+        libraries=("onnx", "onnxruntime", "ai-edge-litert"),
+    )
+
+    def make(folder: Path, _: Stage) -> None:
+        with open_session("host", run.home) as session:
+            info = session.describe(file)
+        facts = {
+            "inputs": [dataclasses.asdict(spec) for spec in info.inputs],
+            "outputs": [dataclasses.asdict(spec) for spec in info.outputs],
+            "runtime": info.runtime,
+            "audit": audit_in_child(file),
+        }
+        (folder / "facts.json").write_text(json.dumps(facts, allow_nan=False))
+
+    return json.loads((execute_step(run, step, make).path / "facts.json").read_text())
+
+
+def weights_artifact(trained: Trained) -> Artifact:
+    """The trained weights as an artifact, so that measurements of the torch model have something to name."""
+    return Artifact(
+        name=f"{trained.role}.safetensors",
+        role=trained.role,
+        path=f"models/{trained.role}.safetensors",
+        format="safetensors",
+        precision="float32",
+        sha256=file_sha256(trained.path),
+        size_bytes=trained.path.stat().st_size,
+    )
+
+
+def _specs(raw: Json) -> tuple[TensorSpec, ...]:
+    return tuple(TensorSpec(**{**spec, "shape": tuple(spec["shape"])}) for spec in raw)

@@ -1,0 +1,212 @@
+"""From what the stages left to measurements: pure arithmetic on arrays, nothing is run here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.measure.accuracy import Predictions, score, score_agreement, score_drop
+from compress.measure.fidelity import check_alive, compare_logits
+from compress.measure.latency import counts, latency
+from compress.stages.context import Run
+from compress.stages.evaluate import Emulated
+from compress.stages.export import Exported
+from compress.stages.train import Trained
+from compress.targets import decode
+from compress.types import METRICS, Json, Measurement
+
+SPLIT = "test"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _OnHost:
+    exported: Exported
+    logits: NDArray[np.float32]
+    predictions: Predictions
+
+
+def measure(
+    run: Run,
+    trained: Sequence[Trained],
+    exported: Sequence[Exported],
+    outputs: Mapping[str, NDArray[np.generic]],
+    classes: Mapping[str, Path],
+    emulated: Sequence[Emulated],
+    latencies: Mapping[str, Json],
+) -> tuple[Measurement, ...]:
+    """Every measurement of the run.
+
+    Args:
+        run: the run.
+        trained: teacher first.
+        exported: artifacts, the teacher's first.
+        outputs: artifact sha256 -> raw outputs (n, classes) of all test images on the host.
+        classes: weights sha256 -> file with the classes (n,) that torch gives the test images.
+        emulated: what ran on emulated cores.
+        latencies: artifact sha256 -> {"samples_ns", "details"}.
+
+    Raises:
+        ModelError: an artifact's outputs are constant or not finite.
+    """
+    host = {each.artifact.sha256: _on_host(each, outputs[each.artifact.sha256]) for each in exported}
+    result = [*_torch(run, trained, classes)]
+    for each in host.values():
+        result += _static(each.exported)
+        result += score(each.predictions, run.task.test.labels)
+        teacher = _teacher_of(host, each)
+        if teacher is not each:
+            result.append(score_drop(each.predictions, teacher.predictions, run.task.test.labels))
+        result += _against_torch(each)
+        if each.exported.artifact.sha256 in latencies:
+            facts = latencies[each.exported.artifact.sha256]
+            result.append(
+                latency(
+                    each.exported.artifact.sha256,
+                    facts["samples_ns"],
+                    runtime=each.exported.runtime,
+                    target="host",
+                    details=facts["details"],
+                )
+            )
+    result += _between_formats(list(host.values()))
+    for emulation in emulated:
+        result += _emulated(run, emulation, host[emulation.exported.artifact.sha256])
+    return tuple(result)
+
+
+def _on_host(exported: Exported, raw: NDArray[np.generic]) -> _OnHost:
+    artifact = exported.artifact
+    logits = decode(artifact.outputs[0], raw)
+    check_alive(artifact.name, f"host under {exported.runtime}", logits)
+    predictions = Predictions(
+        artifact=artifact.sha256,
+        name=artifact.name,
+        runtime=exported.runtime,
+        target="host",
+        how="native",
+        split=SPLIT,
+        classes=logits.argmax(1),
+    )
+    return _OnHost(exported=exported, logits=logits, predictions=predictions)
+
+
+def _teacher_of(host: Mapping[str, _OnHost], each: _OnHost) -> _OnHost:
+    return next(
+        other
+        for other in host.values()
+        if other.exported.artifact.role == "teacher" and other.exported.artifact.format == each.exported.artifact.format
+    )
+
+
+def _torch(run: Run, trained: Sequence[Trained], classes: Mapping[str, Path]) -> list[Measurement]:
+    labels = run.task.test.labels
+    predictions = [
+        Predictions(
+            artifact=each.sha256,
+            name=f"{each.role}.safetensors",
+            runtime=f"torch {version('torch')}",
+            target="host",
+            how="native",
+            split=SPLIT,
+            classes=np.load(classes[each.sha256]),
+        )
+        for each in trained
+    ]
+    teacher, student, *_ = predictions
+    result = [measurement for each in predictions for measurement in score(each, labels)]
+    result += [score_drop(each, teacher, labels) for each in predictions[1:]]
+    result.append(score_agreement(student, teacher, "student and teacher choose the same class"))
+    return result
+
+
+def _static(exported: Exported) -> list[Measurement]:
+    values = {
+        "size_bytes": exported.artifact.size_bytes,
+        "macs": exported.audit["macs"],
+        "parameters": exported.audit["parameters"],
+        "int8_op_share": exported.audit["int8_op_share"],
+    }
+    return [
+        Measurement(
+            metric=metric,
+            unit=METRICS[metric],
+            value=float(value),
+            n=1,
+            artifact=exported.artifact.sha256,
+            runtime="file",
+            target="host",
+            how="static",
+        )
+        for metric, value in values.items()
+    ]
+
+
+def _against_torch(each: _OnHost) -> tuple[Measurement, ...]:
+    artifact, reference = each.exported.artifact, each.exported.reference
+    assert artifact.parent is not None
+    return compare_logits(
+        artifact,
+        each.logits[: len(reference)],
+        reference,
+        reference_id=artifact.parent,
+        compared_with="torch",
+        what=f"the file against the {artifact.precision} graph in torch",
+        runtime=each.exported.runtime,
+        target="host",
+        how="native",
+        split=SPLIT,
+    )
+
+
+def _between_formats(host: Sequence[_OnHost]) -> list[Measurement]:
+    result = []
+    for one, other in combinations(host, 2):
+        a, b = one.exported.artifact, other.exported.artifact
+        if (a.role, a.precision) == (b.role, b.precision) and a.format != b.format:
+            result.append(score_agreement(one.predictions, other.predictions, "the two formats of one graph"))
+    return result
+
+
+def _emulated(run: Run, emulation: Emulated, host: _OnHost) -> list[Measurement]:
+    artifact = emulation.exported.artifact
+    facts = emulation.counts
+    logits = decode(artifact.outputs[0], emulation.outputs)
+    check_alive(artifact.name, f"{emulation.core} under {facts['runtime']}", logits)
+    predictions = Predictions(
+        artifact=artifact.sha256,
+        name=artifact.name,
+        runtime=facts["runtime"],
+        target=emulation.core,
+        how="emulated",
+        split=SPLIT,
+        classes=logits.argmax(1),
+    )
+    result = [*score(predictions, run.task.test.labels[: len(logits)])]
+    result += compare_logits(
+        artifact,
+        logits,
+        host.logits[: len(logits)],
+        reference_id=artifact.sha256,
+        compared_with="host",
+        what=f"{emulation.core} against the host, same file",
+        runtime=facts["runtime"],
+        target=emulation.core,
+        how="emulated",
+        split=SPLIT,
+    )
+    result += counts(
+        artifact.sha256,
+        instructions=facts["instructions"],
+        executed_macs=facts["executed_macs"],
+        by_class=facts["by_class"],
+        repeats=facts["repeats"],
+        runtime=facts["runtime"],
+        target=emulation.core,
+    )
+    return result

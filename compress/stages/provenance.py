@@ -1,0 +1,54 @@
+"""Where a run's numbers come from: recipe, data, versions, seeds, training curves, quantisation parameters."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from compress import __version__
+from compress.distill import choose_device
+from compress.stages.context import Run
+from compress.stages.export import Exported
+from compress.stages.train import Trained, describe_training
+from compress.types import Json
+
+LIBRARIES = (
+    "torch",
+    "litert-torch",
+    "litert-converter",
+    "ai-edge-litert",
+    "ai-edge-quantizer",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+    "numpy",
+)
+
+
+def provenance(run: Run, trained: Sequence[Trained], exported: Sequence[Exported]) -> Json:
+    """JSON-able; the same for the same recipe, data, versions and machine type."""
+    device = choose_device()
+    return {
+        "recipe": {"name": run.recipe.name, "sha256": run.recipe.sha256, "text": run.recipe.text},
+        "seed": run.recipe.seed,
+        "task": {
+            "name": run.task.name,
+            "source": run.task.source,
+            "classes": list(run.task.classes),
+            "splits": {split.name: {"images": len(split), "sha256": split.sha256} for split in run.task.splits()},
+        },
+        "versions": {
+            "compress": __version__,
+            "python": sys.version.split()[0],
+            **{name: version(name) for name in LIBRARIES},
+        },
+        "machine": {
+            "system": platform.system(),
+            "processor": platform.machine(),
+            "training": {"device": device.name, "bf16": device.bf16, "threads": device.threads},
+        },
+        "training": [describe_training(each) for each in trained],
+        "quantization": {each.artifact.name: each.quantization for each in exported},
+    }
