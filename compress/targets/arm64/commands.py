@@ -1,0 +1,73 @@
+"""Runs the tools that an installation needs, and says plainly what is missing or failed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from compress.errors import ToolError
+
+STILL_WORKS = "measurements on `host` work without it"
+TIMEOUT_S = 900.0
+
+
+def require(tool: str, purpose: str) -> str:
+    """Path of a tool.
+
+    Raises:
+        ToolError: it is not on PATH.
+    """
+    if path := shutil.which(tool):
+        return path
+    raise ToolError(
+        f"`{tool}` was not found on PATH, expected it {purpose}; install it, or do without the emulated "
+        f"ARM64 cores: {STILL_WORKS}"
+    )
+
+
+def run(command: Sequence[str], *, purpose: str, folder: Path, environment: Mapping[str, str] | None = None) -> str:
+    """Run a tool in a folder; return what it printed.
+
+    Args:
+        command: program and arguments.
+        purpose: what it is run for, in the words of an error message: "download the emulator".
+        folder: working folder.
+        environment: added to this process's.
+
+    Raises:
+        ToolError: it failed, or took longer than 15 minutes.
+    """
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env={**os.environ, "LC_ALL": "C", **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ToolError(
+            f"could not {purpose}: `{command[0]}` took longer than {TIMEOUT_S:g} s; try again, or do "
+            f"without the emulated ARM64 cores: {STILL_WORKS}"
+        ) from error
+    if done.returncode:
+        raise ToolError(
+            f"could not {purpose}: `{Path(command[0]).name}` ended with status {done.returncode}: "
+            f"{_last_words(done.stdout)}; mend that and try again, or do without the emulated ARM64 "
+            f"cores: {STILL_WORKS}"
+        )
+    return done.stdout
+
+
+def _last_words(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith(("e:", "error", "qemu"))]
+    return (errors or lines or ["it said nothing"])[-1]

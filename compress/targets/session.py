@@ -1,0 +1,268 @@
+"""A target on which model files are opened and run, each job in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import numpy as np
+
+from compress import runtimes
+from compress.errors import ModelError, RecipeError, ToolError
+from compress.targets import arm64
+from compress.targets.cores import CORES, Core, core_names
+from compress.targets.files import Runtime, choose_runtime
+from compress.targets.worker_process import WorkerError, WorkerProcess
+from compress.types import Json, TensorSpec
+
+HOST = "host"
+HOST_BATCH = 32
+WORKER = Path(runtimes.__file__).with_name("worker.py")
+REPORT = "counts.jsonl"
+# More threads than the job asks for cost time, and under emulation change what is counted. ONNX Runtime's telemetry
+# runs a thread that is counted too, writes into the user's cache folder and calls home.
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """What a runtime says about a model file. runtime: name and version, e.g. `litert 2.3.0`."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    runtime: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What one steady-state inference executes on an emulated core.
+
+    instructions: the least of `repeats`, which are the counts of successive inferences.
+    executed_macs: multiply-accumulates of the vector instructions, padding included.
+    by_class: instructions by class (`fmla_fp32`, `dot`, `vector_load`, ...); their sum is `instructions`.
+    """
+
+    instructions: int
+    executed_macs: int
+    by_class: Mapping[str, int]
+    repeats: tuple[int, ...]
+
+
+def open_session(target: str, home: Path, *, timeout_s: float = 120.0, memory_bytes: int = 8 << 30) -> Session:
+    """Open a target; use the result as a context manager.
+
+    Args:
+        target: `host`, or one of `core_names()`.
+        home: where the emulated cores are installed; unused for `host`.
+        timeout_s: for one job.
+        memory_bytes: limit of the address space of one job.
+
+    Raises:
+        RecipeError: there is no such target.
+        ToolError: the emulated cores are not installed in `home`, or there is no room for temporary files.
+    """
+    if target == HOST:
+        return Session(target, None, timeout_s=timeout_s, memory_bytes=memory_bytes)
+    core = CORES.get(target)
+    if core is None:
+        raise RecipeError(f"unknown target {target!r}, expected {HOST} or one of {', '.join(core_names())}")
+    installation = arm64.find(home)
+    if installation is None:
+        raise ToolError(
+            f"target {target}: the emulated ARM64 cores are not installed in {home}, expected them there; "
+            f"run `make setup`, or measure on `host` only"
+        )
+    return Session(target, (installation, core), timeout_s=timeout_s, memory_bytes=memory_bytes)
+
+
+class Session:
+    """One target, with at most one worker process per runtime, started when a model first needs it.
+
+    Every method that takes a model raises ModelError where the file is no model, or where opening or running it fails
+    in any way: it raises, crashes, or takes too long. ToolError where the runtime itself does not start. Later jobs
+    are not affected.
+
+    target: `host`, or the core's name.
+    how: `native` or `emulated`.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        emulated: tuple[arm64.Arm64, Core] | None,
+        *,
+        timeout_s: float,
+        memory_bytes: int,
+    ) -> None:
+        self.target = target
+        self.how: Literal["native", "emulated"] = "emulated" if emulated else "native"
+        self._emulated = emulated
+        self._timeout_s = timeout_s
+        self._memory_bytes = memory_bytes
+        self._workers: dict[Runtime, WorkerProcess] = {}
+        try:
+            self._folder = Path(tempfile.mkdtemp(prefix="compress-"))
+            shutil.copyfile(WORKER, self._folder / WORKER.name)
+        except OSError as error:
+            raise ToolError(
+                f"no temporary folder for target {target} ({error}), expected room and permission in "
+                f"{tempfile.gettempdir()}; free some space, or set TMPDIR"
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the workers and remove the temporary files. Idempotent."""
+        try:
+            for worker in self._workers.values():
+                worker.close()
+        finally:
+            self._workers.clear()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def describe(self, model: Path) -> ModelInfo:
+        """The inputs and outputs of a model file, as the runtime sees them once it has opened it."""
+        answer, runtime = self._ask(model, {"job": "describe"})
+        return ModelInfo(inputs=_specs(answer["inputs"]), outputs=_specs(answer["outputs"]), runtime=runtime)
+
+    def run(self, model: Path, inputs: np.ndarray, *, threads: int = 1) -> np.ndarray:
+        """The raw outputs of a model with one input and one output.
+
+        Args:
+            model: the file.
+            inputs: (n, ...) as the model stores them (see `compress.targets.tensors.encode`).
+            threads: of the runtime.
+
+        Returns:
+            (n, ...) in the dtype of the output.
+        """
+        batch = HOST_BATCH if self.how == "native" and self.describe(model).inputs[0].shape[0] is None else 1
+        job = {"job": "run", "outputs": "outputs.npy", "batch_size": batch, "threads": threads}
+        self._ask(model, job, inputs)
+        return np.load(self._folder / "outputs.npy")  # type: ignore[no-any-return]
+
+    def time(self, model: Path, sample: np.ndarray, *, warmup: int, n: int, threads: int = 1) -> tuple[int, ...]:
+        """Durations of n single inferences after `warmup` ones, in ns. Native only: emulated time is no latency.
+
+        Args:
+            model: the file.
+            sample: (1, ...) as the model stores it.
+            warmup: inferences before the first that counts, >= 0.
+            n: >= 1.
+            threads: of the runtime.
+        """
+        if self.how == "emulated":
+            raise ValueError(f"{self.target} is emulated: its times mean nothing, use count()")
+        answer, _ = self._ask(model, {"job": "time", "warmup": warmup, "n": n, "threads": threads}, sample)
+        return tuple(answer["durations_ns"])
+
+    def count(self, model: Path, sample: np.ndarray, *, warmup: int = 1, repeats: int = 3) -> Counts:
+        """What one inference executes, on one thread. Emulated only.
+
+        LiteRT repeats to the instruction. ONNX Runtime's first inferences may differ by 0.1 %, so the least of
+        `repeats` is what counts.
+
+        Args:
+            model: the file.
+            sample: (1, ...) as the model stores it.
+            warmup: inferences before the first that counts; the first one allocates, so >= 1.
+            repeats: >= 1.
+        """
+        if self.how == "native":
+            raise ValueError(f"{self.target} is not emulated: nothing counts its instructions")
+        report = self._folder / REPORT
+        report.unlink(missing_ok=True)
+        self._ask(model, {"job": "count", "warmup": warmup, "repeats": repeats}, sample)
+        return _read_counts(report.read_text())
+
+    def _ask(self, model: Path, job: dict[str, Json], inputs: np.ndarray | None = None) -> tuple[dict[str, Json], str]:
+        """Have a job done on a model file; return the answer, and the runtime's name and version."""
+        runtime = choose_runtime(model)
+        worker = self._find_worker(runtime)
+        link = self._folder / f"model{model.suffix}"  # a path of the same length for every model and user
+        link.unlink(missing_ok=True)
+        link.symlink_to(model.absolute())
+        if inputs is not None:
+            self._save(inputs)
+        try:
+            answer = worker.ask({**job, "model": link.name, "inputs": "inputs.npy"}, self._timeout_s)
+        except WorkerError as error:
+            raise ModelError(
+                f"{model} on {self.target} under {worker.runtime}: {job['job']} failed: {error}; "
+                f"expected a model that this runtime can run; export it again, or leave this target out"
+            ) from error
+        return answer, worker.runtime
+
+    def _save(self, inputs: np.ndarray) -> None:
+        try:
+            np.save(self._folder / "inputs.npy", inputs)
+        except OSError as error:
+            raise ToolError(
+                f"cannot write {inputs.nbytes} bytes of inputs to {self._folder} ({error}), expected room "
+                f"for them; free some space, or set TMPDIR"
+            ) from error
+
+    def _find_worker(self, runtime: Runtime) -> WorkerProcess:
+        worker = self._workers.get(runtime)
+        if worker is None or not worker.alive:
+            if worker is not None:
+                worker.kill()
+            worker = self._workers[runtime] = self._start_worker(runtime)
+        return worker
+
+    def _start_worker(self, runtime: Runtime) -> WorkerProcess:
+        cpu = None
+        if self._emulated is None:
+            command = [sys.executable, "-P", WORKER.name]
+            environment = {**os.environ, **ENVIRONMENT}
+        else:
+            installation, core = self._emulated
+            command = installation.command(core, self._folder, REPORT, WORKER.name)
+            environment = {**arm64.ENVIRONMENT, **ENVIRONMENT}
+            cpus = sorted(os.sched_getaffinity(0))
+            cpu = cpus[os.getpid() % len(cpus)]  # not the same one for two runs at once
+        try:
+            return WorkerProcess(
+                command,
+                folder=self._folder,
+                environment=environment,
+                runtime=runtime,
+                memory_bytes=self._memory_bytes,
+                cpu=cpu,
+                timeout_s=self._timeout_s,
+            )
+        except (WorkerError, OSError) as error:
+            raise ToolError(
+                f"{runtime} on {self.target} did not start: {error}; expected it to be installed and to "
+                f"start within {self._timeout_s:g} s; run `compress doctor`"
+            ) from error
+
+
+def _specs(content: Json) -> tuple[TensorSpec, ...]:
+    return tuple(TensorSpec(**{**spec, "shape": tuple(spec["shape"])}) for spec in content)
+
+
+def _read_counts(report: str) -> Counts:
+    lines = [json.loads(line) for line in report.splitlines()]
+    totals = [sum(line["by_class"].values()) for line in lines]
+    least = lines[totals.index(min(totals))]
+    return Counts(
+        instructions=min(totals),
+        executed_macs=least["macs"],
+        by_class=least["by_class"],
+        repeats=tuple(totals),
+    )

@@ -1,0 +1,174 @@
+"""One running `compress/runtimes/worker.py`, seen from the parent: questions, answers, deadlines, death."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from compress.types import Json
+
+EXIT_GRACE_S = 5.0
+NOISE = ("INFO:", "qemu: uncaught target signal")
+
+
+class WorkerError(Exception):
+    """A job failed; the message says how, and leaves where to the caller."""
+
+
+class WorkerProcess:
+    """A worker with one runtime imported. Jobs run one after the other, each in a child of the worker.
+
+    Args:
+        command: the program that runs worker.py.
+        folder: its working folder, which the files of its jobs are named relative to; stderr.txt is kept there.
+        environment: of the process, whole.
+        runtime: `litert` or `onnxruntime`.
+        memory_bytes: limit of the address space of the worker and of every job.
+        cpu: the one processor to run on, None for any.
+        timeout_s: for starting.
+
+    Raises:
+        WorkerError: it did not start.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        folder: Path,
+        environment: Mapping[str, str],
+        runtime: str,
+        memory_bytes: int,
+        cpu: int | None,
+        timeout_s: float,
+    ) -> None:
+        self._errors = folder / "stderr.txt"
+        self._errors_seen = 0
+        with self._errors.open("ab") as errors:
+            self._process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                bufsize=0,
+                start_new_session=True,  # a group of its own to kill; the terminal's Ctrl-C does not reach it
+            )
+        try:
+            _limit(self._process.pid, memory_bytes, cpu)  # it imports nothing before it is asked
+            self.runtime: str = self.ask({"runtime": runtime}, timeout_s)["runtime"]
+        except BaseException:
+            self.kill()
+            raise
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def ask(self, job: Mapping[str, Json], timeout_s: float) -> dict[str, Json]:
+        """Have one job done.
+
+        Raises:
+            WorkerError: it raised, crashed, left, or took longer than `timeout_s`; after the last of these, or when
+                the worker itself died, the worker is gone.
+        """
+        self._errors_seen = self._errors.stat().st_size
+        try:
+            answer = self._exchange(json.dumps(job).encode() + b"\n", time.monotonic() + timeout_s)
+        except BaseException:  # an answer that comes after Ctrl-C would be taken for that of the next job
+            self.kill()
+            raise
+        if answer is None:
+            self.kill()
+            raise WorkerError(f"did not finish within {timeout_s:g} s")
+        if not answer:
+            status = self._wait()
+            self.kill()
+            raise WorkerError(f"the worker {_describe_status(status)}{self._last_words()}")
+        content: dict[str, Json] = json.loads(answer)
+        if "error" in content:
+            raise WorkerError(" ".join(content["error"].split()))
+        if "signal" in content:
+            raise WorkerError(f"the runtime crashed ({content['signal']}){self._last_words()}")
+        if "exit" in content:
+            raise WorkerError(f"the runtime left with status {content['exit']}{self._last_words()}")
+        return content
+
+    def _exchange(self, line: bytes, deadline: float) -> bytes | None:
+        """Send a line and return the one that answers; None after the deadline, empty if the worker died."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(line)
+        except BrokenPipeError:
+            return b""
+        answers = self._process.stdout.fileno()
+        poll = select.poll()
+        poll.register(answers, select.POLLIN)
+        received = b""
+        while not received.endswith(b"\n"):
+            left = deadline - time.monotonic()
+            if left <= 0 or not poll.poll(left * 1000):
+                return None
+            chunk = os.read(answers, 1 << 16)
+            if not chunk:
+                return b""
+            received += chunk
+        return received
+
+    def close(self) -> None:
+        """Let an idle worker leave; kill it if it does not."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._wait()
+        self.kill()
+
+    def kill(self) -> None:
+        """End the worker and its job at once. Idempotent."""
+        if self._process.stdout is None or self._process.stdout.closed:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def _wait(self) -> int | None:
+        try:
+            return self._process.wait(EXIT_GRACE_S)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def _last_words(self) -> str:
+        with self._errors.open("rb") as file:
+            file.seek(self._errors_seen)
+            lines = file.read().decode(errors="replace").splitlines()
+        words = [line.strip() for line in lines if line.strip() and not line.startswith(NOISE)]
+        return f": {words[-1]}" if words else ""
+
+
+def _limit(pid: int, memory_bytes: int, cpu: int | None) -> None:
+    """Limit a process from outside: under emulation its own limits would be those of the emulated system."""
+    if sys.platform == "linux":
+        import resource
+
+        resource.prlimit(pid, resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+        resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
+        if cpu is not None:
+            os.sched_setaffinity(pid, {cpu})
+
+
+def _describe_status(status: int | None) -> str:
+    if status is None:
+        return "closed its output"
+    return f"died of {signal.Signals(-status).name}" if status < 0 else f"left with status {status}"
