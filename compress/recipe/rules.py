@@ -1,0 +1,102 @@
+"""What a type or a range alone cannot say. Each rule returns the value as it came, or raises what the user reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from fnmatch import fnmatchcase
+from pathlib import PurePath
+from typing import TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails
+
+from compress.recipe.wording import EXPECTED, did_you_mean, refusal
+from compress.types import METRICS
+
+Items = TypeVar("Items", bound=Sequence[str])
+
+
+def run_name(name: str) -> str:
+    """A name that can be a folder's: letters, digits, `.`, `_`, `-`; a letter or digit first."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        wanted = "at most 64 letters, digits, dots, underscores and hyphens, a letter or digit first"
+        raise refusal(f"expected {wanted}", EXPECTED)
+    return name
+
+
+def distinct(items: Items) -> Items:
+    """Something is listed, and nothing twice."""
+    if not items:
+        raise refusal("expected at least one item, got an empty list")
+    for item in items:
+        if items.count(item) > 1:
+            raise refusal(f"{item} is listed twice; keep one")
+    return items
+
+
+def known_metric(name: str) -> str:
+    """A key of compress.types.METRICS."""
+    if name not in METRICS:
+        raise refusal(f"unknown metric {name!r}{did_you_mean(name, METRICS)}")
+    return name
+
+
+def known_core(name: str) -> str:
+    """An ARM64 core that can be emulated."""
+    if name not in core_names():
+        raise refusal(f"unknown core {name!r}{did_you_mean(name, core_names())}")
+    return name
+
+
+def known_target(name: str) -> str:
+    """`host`, or an ARM64 core."""
+    targets = ("host", *core_names())
+    if name not in targets:
+        raise refusal(f"unknown target {name!r}{did_you_mean(name, targets)}")
+    return name
+
+
+def core_names() -> tuple[str, ...]:
+    """The cores of compress.targets, which is imported only when a recipe names one."""
+    from compress.targets import core_names as names
+
+    return tuple(names())
+
+
+def one_limit(at_most: float | None, at_least: float | None) -> None:
+    """A budget has an upper or a lower limit."""
+    if (at_most is None) == (at_least is None):
+        got = "neither" if at_most is None else "both"
+        raise refusal(f"expected one of at_most and at_least, got {got}")
+
+
+def check_artifacts(artifact: str, relative_to: str | None, names: Collection[str]) -> None:
+    """A budget's globs match what the recipe makes, and each match has one reference of its own format.
+
+    Raises:
+        ValidationError: at the key whose glob is wrong.
+    """
+    matches = _matches("artifact", artifact, names)
+    if relative_to is None:
+        return
+    references = _matches("relative_to", relative_to, names)
+    for name in matches:
+        same_format = [reference for reference in references if PurePath(reference).suffix == PurePath(name).suffix]
+        if len(same_format) != 1:
+            found = f"{len(same_format)}: {', '.join(same_format)}" if same_format else "none"
+            message = f"expected one reference of {name}'s format, {relative_to!r} matches {found}"
+            raise _at("relative_to", message)
+
+
+def _matches(key: str, pattern: str, names: Collection[str]) -> list[str]:
+    matches = [name for name in names if fnmatchcase(name, pattern)]
+    if not matches:
+        raise _at(key, f"{pattern!r} matches no artifact of this recipe; it makes {', '.join(names)}")
+    return matches
+
+
+def _at(key: str, message: str) -> ValidationError:
+    return ValidationError.from_exception_data(
+        "budget", [InitErrorDetails(type=refusal(message), loc=(key,), input=None)]
+    )

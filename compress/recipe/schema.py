@@ -1,0 +1,257 @@
+"""The recipe language: every key, what it means, its range and its default. pipelines/quickstart.yaml shows it in use.
+
+Each class is one mapping of the file; a field without a default is a required key. Types are strict (`5.0` is no whole
+number, `5` is no text), unknown keys are errors, and nothing can be changed after loading.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, model_validator
+
+from compress.recipe.calls import ModelCall, Part, TaskCall
+from compress.recipe.rules import (
+    check_artifacts,
+    distinct,
+    known_core,
+    known_metric,
+    known_target,
+    one_limit,
+    run_name,
+)
+from compress.recipe.wording import refusal
+from compress.types import Budget, Json
+
+Role = Literal["teacher", "student"]
+Scheme = Literal["float32", "float16", "static_int8"]
+FileFormat = Literal["onnx", "tflite"]
+
+_PRECISION_IN_NAME: dict[Scheme, str] = {"float32": "float32", "float16": "float16", "static_int8": "int8"}
+
+
+def artifact_name(role: Role, scheme: Scheme, file_format: FileFormat) -> str:
+    """What an artifact is called in budgets, reports and as a file: `student-int8.tflite`."""
+    return f"{role}-{_PRECISION_IN_NAME[scheme]}.{file_format}"
+
+
+class AugmentConfig(Part):
+    """Random views of the training images.
+
+    pad: pixels by which an image may be shifted, in any direction.
+    flip: mirror half of the images left to right.
+    """
+
+    pad: int = Field(default=2, ge=0)
+    flip: bool = True
+
+
+class TrainConfig(Part):
+    """Stochastic gradient descent; what each key means in detail: compress.distill.Schedule.
+
+    learning_rate: the highest one, reached after warmup_fraction of all steps; from there it falls to zero.
+    views: each image is seen in this many fixed random views, epoch e takes view e mod views; 0: a new one each epoch.
+    augment: null trains on the images as they are.
+    """
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(default=5e-4, ge=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    warmup_fraction: float = Field(default=0.2, ge=0, lt=1)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    augment: AugmentConfig | None = AugmentConfig()
+    views: int = Field(default=0, ge=0)
+
+
+class DistillConfig(Part):
+    """The student also learns the teacher's softened outputs (Hinton et al. 2015, arXiv 1503.02531).
+
+    temperature: higher is softer.
+    alpha: weight of the distillation term; the labels have 1 - alpha.
+    """
+
+    temperature: float = Field(gt=0)
+    alpha: float = Field(ge=0, le=1)
+
+
+class TeacherConfig(Part):
+    """The large model: the baseline of every ratio, exported in float32."""
+
+    model: ModelCall
+    train: TrainConfig
+
+
+class StudentConfig(Part):
+    """The small model, exported in every scheme.
+
+    distill: without it the student is trained on labels alone.
+    compare_alone: also train the same student without the teacher, to show what the teacher was worth.
+    """
+
+    model: ModelCall
+    train: TrainConfig
+    distill: DistillConfig | None = None
+    compare_alone: bool = False
+
+
+class QuantizeConfig(Part):
+    """How the student's numbers are stored; in the file this mapping, or the scheme's name alone.
+
+    calibration: how static_int8 finds the range of an activation (see compress.quantize.StaticInt8).
+    """
+
+    scheme: Scheme
+    calibration: Literal["min_max", "percentile"] = "min_max"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spell_out(cls, entry: Json) -> Json:
+        return {"scheme": entry} if isinstance(entry, str) else entry
+
+    @model_validator(mode="after")
+    def _calibrates_integers_alone(self) -> QuantizeConfig:
+        if self.scheme != "static_int8" and "calibration" in self.model_fields_set:
+            raise refusal(f"{self.scheme} is not calibrated; write {self.scheme} alone")
+        return self
+
+
+class VerifyConfig(Part):
+    """images: test images on which runtimes, formats and instruction sets are compared."""
+
+    images: int = Field(default=256, ge=1)
+
+
+class HostConfig(Part):
+    """Latency on this machine: `rounds` times `inferences` runs an artifact, all artifacts in turn, after `warmup`."""
+
+    warmup: int = Field(default=5, ge=0)
+    inferences: int = Field(default=30, ge=1)
+    rounds: int = Field(default=5, ge=1)
+    threads: int = Field(default=1, ge=1)
+
+
+class Arm64Config(Part):
+    """Instructions on emulated cores, and the outputs of the artifacts there.
+
+    images, float_images: how many test images an int8 artifact and a float one are run on.
+    """
+
+    cores: Annotated[tuple[Annotated[str, AfterValidator(known_core)], ...], AfterValidator(distinct)]
+    images: int = Field(default=256, ge=1)
+    float_images: int = Field(default=32, ge=1)
+
+
+class BenchmarkConfig(Part):
+    """What is absent or null is not measured."""
+
+    host: HostConfig | None = None
+    arm64: Arm64Config | None = None
+
+
+class BudgetConfig(Part):
+    """A limit, and what must keep it; compress.types.Budget says what each key means."""
+
+    metric: Annotated[str, AfterValidator(known_metric)]
+    artifact: str
+    target: Annotated[str, AfterValidator(known_target)] | None = None
+    runtime: str | None = None
+    at_most: float | None = None
+    at_least: float | None = None
+    relative_to: str | None = None
+    judge: Literal["estimate", "interval"] = "estimate"
+
+    @model_validator(mode="after")
+    def _has_one_limit(self) -> BudgetConfig:
+        one_limit(self.at_most, self.at_least)
+        return self
+
+
+def _distinct_schemes(entries: tuple[QuantizeConfig, ...]) -> tuple[QuantizeConfig, ...]:
+    distinct([entry.scheme for entry in entries])
+    return entries
+
+
+def _check_budget(budget: BudgetConfig, info: ValidationInfo) -> BudgetConfig:
+    if {"student", "quantize", "formats"} <= info.data.keys():  # else their own errors come first
+        names = _artifact_names(info.data["student"], info.data["quantize"], info.data["formats"])
+        check_artifacts(budget.artifact, budget.relative_to, names)
+    return budget
+
+
+def _artifact_names(
+    student: StudentConfig, quantize: tuple[QuantizeConfig, ...], formats: tuple[FileFormat, ...]
+) -> tuple[str, ...]:
+    """Model files first, then the trained weights."""
+    files = [artifact_name("teacher", "float32", file_format) for file_format in formats]
+    files += [artifact_name("student", entry.scheme, file_format) for entry in quantize for file_format in formats]
+    trained = ("teacher", "student", "student_alone") if student.compare_alone else ("teacher", "student")
+    return (*files, *(f"{role}.safetensors" for role in trained))
+
+
+class Source(NamedTuple):
+    """The file that a recipe was read from; budget_lines: where each budget stands in it."""
+
+    path: Path
+    text: str
+    sha256: str
+    budget_lines: tuple[int, ...]
+
+
+class Recipe(Part):
+    """The whole file.
+
+    name: what the run is called, and its folder.
+    quantize, formats: the student is written in every scheme and format.
+    budget_configs: the key `budgets`; the rest of the program wants `budgets` below.
+    """
+
+    name: Annotated[str, AfterValidator(run_name)]
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    task: TaskCall
+    teacher: TeacherConfig
+    student: StudentConfig
+    quantize: Annotated[tuple[QuantizeConfig, ...], AfterValidator(_distinct_schemes)]
+    formats: Annotated[tuple[FileFormat, ...], AfterValidator(distinct)]
+    verify: VerifyConfig = VerifyConfig()
+    benchmark: BenchmarkConfig = BenchmarkConfig()
+    budget_configs: tuple[Annotated[BudgetConfig, AfterValidator(_check_budget)], ...] = Field(
+        default=(), alias="budgets"
+    )
+
+    _source: Source = PrivateAttr()
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Remember the file, which the loader passes as the validation's context."""
+        if not isinstance(context, Source):
+            raise TypeError("a recipe is made by load_recipe, which knows its file")
+        self._source = context
+
+    @property
+    def path(self) -> Path:
+        """The file, as the user named it."""
+        return self._source.path
+
+    @property
+    def text(self) -> str:
+        """All that stands in the file."""
+        return self._source.text
+
+    @property
+    def sha256(self) -> str:
+        """Of the file's bytes."""
+        return self._source.sha256
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """What the gate judges; each knows its line."""
+        return tuple(
+            Budget(**config.model_dump(), line=f"{self.path}:{line}")
+            for config, line in zip(self.budget_configs, self._source.budget_lines, strict=True)
+        )
+
+    def artifact_names(self) -> tuple[str, ...]:
+        """Every artifact that a run of this recipe makes: the model files, then the trained weights."""
+        return _artifact_names(self.student, self.quantize, self.formats)

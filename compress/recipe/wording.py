@@ -1,0 +1,33 @@
+"""Words that the recipe's messages share."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from pydantic_core import PydanticCustomError
+
+REFUSED = "recipe_refused"
+"""Error type whose message is complete."""
+
+EXPECTED = "recipe_expected"
+"""Error type whose message says what was expected; what was got, as written, is added to it."""
+
+
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that is written most like this one, None if none is close."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1)), None)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` if a known word is close to this one, else `; known: a, b, c`."""
+    names = sorted(set(known))
+    if close := closest(word, names):
+        return f"; did you mean {close!r}?"
+    return f"; known: {', '.join(names)}" if names else "; there is none to name"
+
+
+def refusal(message: str, kind: str = REFUSED) -> PydanticCustomError:
+    """A validation error with our own words, shown after the place and the key."""
+    # Through a placeholder: braces in the message itself must not be taken for one.
+    return PydanticCustomError(kind, "{message}", {"message": message})
