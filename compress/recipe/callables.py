@@ -20,7 +20,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails
 
-from compress.recipe.wording import EXPECTED, REFUSED, closest, did_you_mean, refusal
+from compress.recipe.wording import EXPECTED, REFUSED, REFUSED_KEY, closest, did_you_mean, refusal
 from compress.types import Json
 
 _PLAIN = (int, float, str, bool, types.NoneType, tuple, list, dict)
@@ -111,10 +111,10 @@ def bind_arguments(
     errors: list[InitErrorDetails] = []
     for name, value in args.items():
         if name in supplied:
-            errors.append(_error((name,), f"argument {name!r} is supplied by the pipeline; remove it"))
+            errors.append(_error((name,), f"argument {name!r} is supplied by the pipeline; remove it", REFUSED_KEY))
         elif name not in named and not takes_any:
             hint = did_you_mean(name, set(named) - set(supplied))
-            errors.append(_error((name,), f"unknown argument {name!r} of {path}{hint}"))
+            errors.append(_error((name,), f"unknown argument {name!r} of {path}{hint}", REFUSED_KEY))
         else:
             annotation = named[name].annotation if name in named else Any
             bound[name], wrong = _convert(name, value, annotation)

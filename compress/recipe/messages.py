@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from compress.recipe.calls import Part
 from compress.recipe.scalars import read_plain_scalar
 from compress.recipe.schema import Recipe
-from compress.recipe.wording import EXPECTED, REFUSED, closest, did_you_mean
+from compress.recipe.wording import EXPECTED, REFUSED, REFUSED_KEY, closest, did_you_mean
 from compress.recipe.yaml_reader import Document, Loc, Place, Problem, dotted
 
 _EXPECTED: Mapping[str, str] = {
@@ -45,9 +45,9 @@ def problems_of(error: ValidationError, document: Document) -> list[Problem]:
 
 def _problem(details: ErrorDetails, document: Document) -> Problem:
     loc = details["loc"]
-    if details["type"] == "extra_forbidden":
+    if details["type"] in ("extra_forbidden", REFUSED_KEY):
         place, label = document.keys[loc], loc[:-1]
-        message = _unknown_key(str(loc[-1]), loc[:-1])
+        message = details["msg"] if details["type"] == REFUSED_KEY else _unknown_key(str(loc[-1]), label)
     else:
         label = _written_part(loc, document)
         place = document.places[label]

@@ -10,6 +10,9 @@ from pydantic_core import PydanticCustomError
 REFUSED = "recipe_refused"
 """Error type whose message is complete."""
 
+REFUSED_KEY = "recipe_refused_key"
+"""The same about the key and not the value."""
+
 EXPECTED = "recipe_expected"
 """Error type whose message says what was expected; what was got, as written, is added to it."""
 

@@ -214,6 +214,8 @@ def _syntax_problem(error: yaml.MarkedYAMLError) -> Problem:
     if "'\\t'" in what:
         return Problem(line, column, "a tab stands where YAML takes only spaces; indent with spaces")
     context = f" {error.context}" if error.context and error.problem else ""
+    if context and error.context_mark:
+        context += f" that starts in line {error.context_mark.line + 1}"
     return Problem(
         line, column, f"not YAML{context}: {what}; mind the indentation, and quote text that holds ': ' or ' #'"
     )
