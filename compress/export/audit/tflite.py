@@ -1,0 +1,139 @@
+"""Audit of a TFLite flatbuffer, read with the schema that ships with LiteRT; no interpreter is started."""
+
+from __future__ import annotations
+
+import math
+import struct
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from compress.errors import ModelError
+from compress.export.audit.tally import Bytes, Operator, summarize
+from compress.types import Json
+
+_OPERATORS = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
+_DTYPES = {value: name.lower() for name, value in vars(schema.TensorType).items() if isinstance(value, int)}
+_SHAPES = ("SHAPE", "RANK", "FILL", "PACK", "CAST")
+_MATRIX_PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "CONV_3D", "FULLY_CONNECTED", "BATCH_MATMUL")
+
+
+def audit_tflite(content: bytes, path: Path) -> Json:
+    """The report of `compress.export.audit.audit` for a TFLite file."""
+    try:
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+        return _report(model, len(content))
+    except (struct.error, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        # What reading beyond the end of a flatbuffer raises in Python: every offset in it is trusted.
+        raise ModelError(
+            f"{path} is a truncated or corrupt TFLite file ({len(content)} bytes, {type(error).__name__}); "
+            "expected a whole flatbuffer; export or download it again"
+        ) from error
+
+
+def _report(model: Any, size_bytes: int) -> Json:
+    (graph,) = model.subgraphs
+    operators = [_operator(model, graph, op, number) for number, op in enumerate(graph.operators)]
+    return {
+        "format": "tflite",
+        "schema_version": int(model.version),
+        "inputs": [_spec(graph.tensors[index]) for index in graph.inputs],
+        "outputs": [_spec(graph.tensors[index]) for index in graph.outputs],
+        **summarize(operators, _bytes(model, graph), size_bytes),
+    }
+
+
+def _operator(model: Any, graph: Any, op: Any, number: int) -> Operator:
+    kind = _OPERATORS[model.operatorCodes[op.opcodeIndex].builtinCode]
+    inputs = [graph.tensors[index] for index in op.inputs if index >= 0]
+    outputs = [graph.tensors[index] for index in op.outputs]
+    constant = all(_data(model, tensor) is not None for tensor in inputs)
+    data = [
+        _DTYPES[t.type]
+        for t in (*inputs, *outputs)
+        if not (_data(model, t) is not None and t.type == schema.TensorType.INT32)
+    ]
+    integer = all(dtype == "int8" for dtype in data)
+    dtype = _DTYPES[outputs[0].type]
+    name = _text(outputs[0].name) or f"{kind}_{number}"
+    if kind in ("QUANTIZE", "DEQUANTIZE"):
+        # int8 to int8, a change of scale, is arithmetic; and a weight's is done once, when the model is loaded.
+        role = "compute" if integer else "other" if constant else kind.lower()
+        return Operator(name=name, kind=kind, dtype=dtype, role=cast(Any, role), int8=integer)
+    if kind in _SHAPES or not any(d in ("int8", "float32", "float16") for d in data):
+        return Operator(name=name, kind=kind, dtype=dtype, role="other")
+    return Operator(name=name, kind=kind, dtype=dtype, role="compute", int8=integer, macs=_macs(kind, inputs, outputs))
+
+
+def _macs(kind: str, inputs: list[Any], outputs: list[Any]) -> int:
+    if kind not in _MATRIX_PRODUCTS:
+        return 0
+    shapes = [[int(size) for size in tensor.shape] for tensor in inputs]
+    output = math.prod(int(size) for size in outputs[0].shape)
+    if kind in ("CONV_2D", "CONV_3D"):  # weight (out, height, width, in / groups)
+        return output * math.prod(shapes[1][1:])
+    if kind == "DEPTHWISE_CONV_2D":  # weight (1, height, width, out)
+        return output * math.prod(shapes[1][1:3])
+    if kind == "TRANSPOSE_CONV":  # inputs: output shape, weight (out, height, width, in), image
+        return math.prod(shapes[2]) * math.prod(shapes[1][:3])
+    return output * shapes[0][-1]
+
+
+def _bytes(model: Any, graph: Any) -> Bytes:
+    parts = Bytes()
+    for op in graph.operators:
+        kind = _OPERATORS[model.operatorCodes[op.opcodeIndex].builtinCode]
+        for position, index in enumerate(op.inputs):
+            if index >= 0:
+                _count_constant(model, graph.tensors[index], parts, position == 2 and kind in _MATRIX_PRODUCTS)
+    for tensor in graph.tensors:
+        if tensor.quantization is not None:
+            arrays = (getattr(tensor.quantization, name) for name in ("min", "max", "scale", "zeroPoint"))
+            parts.quantization += sum(_size(array) for array in arrays)
+    parts.metadata = len(model.description or b"")
+    for entry in model.metadata or []:
+        parts.metadata += len(entry.name) + _size(model.buffers[entry.buffer].data)
+    return parts
+
+
+def _count_constant(model: Any, tensor: Any, parts: Bytes, is_bias: bool) -> None:
+    data = _data(model, tensor)
+    if data is None or str(tensor.buffer) in parts.counted:
+        return
+    if tensor.type in (schema.TensorType.INT32, schema.TensorType.INT64) and not is_bias:
+        return  # axes, paddings, shapes: part of the graph
+    parts.counted.add(str(tensor.buffer))
+    parts.parameters += math.prod(int(size) for size in tensor.shape)
+    if is_bias or len(tensor.shape) == 1:
+        parts.biases += len(data)
+    else:
+        parts.weights += len(data)
+
+
+def _size(array: Any) -> int:
+    return 0 if array is None else int(np.asarray(array).nbytes)
+
+
+def _data(model: Any, tensor: Any) -> Any:
+    """A constant's bytes, None for a value that is computed."""
+    data = model.buffers[tensor.buffer].data
+    return data if data is not None and len(data) else None
+
+
+def _spec(tensor: Any) -> Json:
+    q = tensor.quantization
+    quantised = q is not None and q.scale is not None and len(q.scale) == 1
+    signature = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature
+    return {
+        "name": _text(tensor.name),
+        "shape": [None if size < 0 else int(size) for size in signature],
+        "dtype": _DTYPES[tensor.type],
+        "scale": float(q.scale[0]) if quantised else None,
+        "zero_point": int(q.zeroPoint[0]) if quantised else None,
+    }
+
+
+def _text(name: bytes | None) -> str:
+    return (name or b"").decode("utf-8", "replace")

@@ -1,0 +1,88 @@
+"""Scales and zero points: pure functions from ranges and weights to numbers.
+
+real = scale * (stored - zero_point). Every scale is a float32 value, because that is what both file formats store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+ACTIVATION_MIN, ACTIVATION_MAX = -128, 127
+WEIGHT_MAX = 127
+SMALLEST_SCALE = 2.0**-23  # float32's epsilon; torch's own observers stop there too
+_BIAS_MAX = 2.0**30  # one bit of headroom below int32, for the sum that the bias is added to
+_SMALLEST_RATIO = 2.0**-24  # XNNPACK refuses to requantise by less than 2^-32
+_LARGEST_RATIO = 2.0**7  # ... or by 2^8 and more
+
+
+@dataclass(frozen=True, kw_only=True)
+class QParams:
+    """How one activation tensor is stored as int8."""
+
+    scale: float
+    zero_point: int
+
+
+def activation_qparams(low: float, high: float, smallest_scale: float = SMALLEST_SCALE) -> QParams:
+    """Affine parameters whose 256 steps cover [low, high] and represent 0 exactly (Jacob et al. 2018, section 2.1).
+
+    A constant 0 gets the steps of [0, 1]: any scale stores it exactly, this one keeps the next layer's bias fine.
+    """
+    low, high = min(low, 0.0), max(high, 0.0)
+    if low == high:
+        low, high = 0.0, 1.0
+    scale = float32(max((high - low) / (ACTIVATION_MAX - ACTIVATION_MIN), smallest_scale))
+    zero_point = round(ACTIVATION_MIN - low / scale)
+    return QParams(scale=scale, zero_point=max(ACTIVATION_MIN, min(ACTIVATION_MAX, zero_point)))
+
+
+def smallest_output_scale(weight: Tensor, input_scale: float) -> float:
+    """The finest output step that the runtimes can requantise a layer's accumulator to."""
+    return input_scale * float(weight.abs().max()) / WEIGHT_MAX / _LARGEST_RATIO
+
+
+def sums_tie(left_scale: float, right_scale: float, output_scale: float) -> bool:
+    """Whether sums of whole steps of the operands often fall exactly between two steps of the output.
+
+    Two ReLU6 outputs whose sum reaches 12 do so every other time. Torch and ONNX Runtime then round half to even and
+    LiteRT half away from zero, so that the runtimes drift apart in one direction.
+    """
+    halves = (2 * left_scale / output_scale, 2 * right_scale / output_scale)
+    return all(abs(half - round(half)) < 1e-3 for half in halves) and any(round(half) % 2 for half in halves)
+
+
+def weight_scales(weight: Tensor, bias: Tensor | None, source: QParams, output: QParams) -> Tensor:
+    """Symmetric per_channel scales along dimension 0, float32, never zero.
+
+    A channel's scale is max|w| / 127, but at least so large that its bias fits into int32 and that the runtimes can
+    requantise it. The floors matter for dead channels only, whose weights are zero or far below the output's step.
+    """
+    scales = weight.double().abs().flatten(1).amax(1) / WEIGHT_MAX
+    scales = scales.clamp(min=output.scale / source.scale * _SMALLEST_RATIO)
+    if bias is not None:
+        scales = torch.maximum(scales, bias.double().abs() / (source.scale * _BIAS_MAX))
+    return scales.float()
+
+
+def quantize_weight(weight: Tensor, scales: Tensor) -> Tensor:
+    """int8 in [-127, 127], the nearest step per channel."""
+    per_channel = scales.double().reshape(-1, *[1] * (weight.dim() - 1))
+    return (weight.double() / per_channel).round().clamp(-WEIGHT_MAX, WEIGHT_MAX).to(torch.int8)
+
+
+def bias_scales(source: QParams, scales: Tensor) -> Tensor:
+    """The scale of the int32 accumulator per channel: input scale * weight scale, rounded once to float32."""
+    return (scales.double() * source.scale).float()
+
+
+def quantize_bias(bias: Tensor, scales: Tensor) -> Tensor:
+    """int32, the nearest step of `bias_scales`."""
+    return (bias.double() / scales.double()).round().to(torch.int32)
+
+
+def float32(value: float) -> float:
+    """The nearest float32, as a Python float."""
+    return float(torch.tensor(value, dtype=torch.float32))

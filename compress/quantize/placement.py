@@ -1,0 +1,136 @@
+"""Where quantisation goes: which values become integers, which share parameters, what stays in float and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, fx
+
+from compress.quantize.capture import constant_of, module_path
+from compress.quantize.rules import ADDITIONS, RULES, Rule, fuses
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A convolution or linear node, its quantised input, and the node whose output is quantised (its activation)."""
+
+    node: fx.Node
+    source: fx.Node
+    output: fx.Node
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What `place` decided.
+
+    groups: every quantised value, once; the values of one group share scale and zero_point. In graph order.
+    fixed: index into groups -> the (scale, zero_point) that the runtimes prescribe.
+    layers: in graph order.
+    sums: (operand, operand, output) of every addition of two quantised values.
+    constants: (user, position of the argument) of constant operands of additions and multiplications.
+    left_in_float: (where, reason) of every operator that does not run on integers.
+    """
+
+    groups: tuple[tuple[fx.Node, ...], ...]
+    fixed: dict[int, tuple[float, int]]
+    layers: tuple[Layer, ...]
+    sums: tuple[tuple[fx.Node, fx.Node, fx.Node], ...]
+    constants: tuple[tuple[fx.Node, int], ...]
+    left_in_float: tuple[tuple[str, str], ...]
+
+
+def place(graph: fx.GraphModule) -> Plan:
+    """Walk the normalised graph once, in order, and decide for every operator by its rule."""
+    walk = _Walk(graph)
+    for node in graph.graph.nodes:
+        if node.op == "call_function" and isinstance(node.meta.get("val"), Tensor) and node not in walk.fused:
+            walk.visit(node)
+    return walk.plan()
+
+
+class _Walk:
+    """The state of one pass over the graph: groups of values, merged as operators that share are met."""
+
+    def __init__(self, graph: fx.GraphModule) -> None:
+        self.graph = graph
+        self.fused: set[fx.Node] = set()
+        self.integers: set[fx.Node] = {node for node in graph.graph.nodes if node.op == "placeholder"}
+        self.group: dict[fx.Node, list[fx.Node]] = {}
+        self.fixed: dict[fx.Node, tuple[float, int]] = {}
+        self.layers: list[Layer] = []
+        self.sums: list[tuple[fx.Node, fx.Node, fx.Node]] = []
+        self.constants: list[tuple[fx.Node, int]] = []
+        self.left: list[tuple[str, str]] = []
+
+    def visit(self, node: fx.Node) -> None:
+        rule = RULES.get(node.target)
+        reason = f"no integer kernel for {node.target} in both runtimes" if rule is None else self._refuse(node, rule)
+        if rule is None or reason is not None:
+            self.left.append((module_path(node), str(reason)))
+            return
+        sources = self._sources(node, rule)
+        output = self._output(node, rule)
+        for value in (*sources, output):
+            self.group.setdefault(value, [value])
+        if rule.output == "shared":
+            self._merge((*sources, output))
+        if rule.fixed is not None:
+            self.fixed[output] = rule.fixed
+        if rule.weighted:
+            self.layers.append(Layer(node=node, source=sources[0], output=output))
+        if node.target in ADDITIONS and len(sources) == 2:
+            self.sums.append((sources[0], sources[1], output))
+        self.integers.add(output)
+
+    def plan(self) -> Plan:
+        groups = list({id(group): tuple(group) for group in self.group.values()}.values())
+        fixed = {index: self.fixed[v] for index, group in enumerate(groups) for v in group if v in self.fixed}
+        return Plan(
+            groups=tuple(groups),
+            fixed=fixed,
+            layers=tuple(self.layers),
+            sums=tuple(self.sums),
+            constants=tuple(self.constants),
+            left_in_float=tuple(self.left),
+        )
+
+    def _refuse(self, node: fx.Node, rule: Rule) -> str | None:
+        if node.meta["val"].dtype != torch.float32:
+            return "it does not compute on real numbers"
+        inputs = [source for source in node.all_input_nodes if source.op != "get_attr"]
+        values = [source for source in inputs if isinstance(source.meta.get("val"), Tensor)]
+        if rule.output == "shared":
+            if not any(value in self.integers for value in values):
+                return "it only moves values that are in float"
+            fixed = {self._fixed_of(value) for value in values}
+            if len(values) > 1 and fixed != {None}:
+                return "its inputs must share a scale, and the runtimes prescribe one of theirs"
+        return rule.refuse(self.graph, node)
+
+    def _fixed_of(self, value: fx.Node) -> tuple[float, int] | None:
+        return next((self.fixed[v] for v in self.group.get(value, ()) if v in self.fixed), None)
+
+    def _sources(self, node: fx.Node, rule: Rule) -> list[fx.Node]:
+        if rule.weighted:
+            return [cast(fx.Node, node.args[0])]
+        self.constants += [(node, i) for i, arg in enumerate(node.args) if constant_of(self.graph, arg) is not None]
+        return [s for s in node.all_input_nodes if s.op != "get_attr" and isinstance(s.meta.get("val"), Tensor)]
+
+    def _output(self, node: fx.Node, rule: Rule) -> fx.Node:
+        users = list(node.users)
+        if rule.clips and len(users) == 1 and fuses(users[0]):
+            self.fused.add(users[0])
+            return users[0]
+        return node
+
+    def _merge(self, values: Iterable[fx.Node]) -> None:
+        merged: list[fx.Node] = []
+        for value in values:
+            group = self.group[value]
+            if group is not merged and not any(member in merged for member in group):
+                merged += group
+        for value in merged:
+            self.group[value] = merged

@@ -1,0 +1,100 @@
+"""One verb: a float model in, the graph that both mobile formats are written from out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, fx, nn
+
+from compress.errors import DataError, ModelError
+from compress.quantize.calibrate import calibrate
+from compress.quantize.capture import capture
+from compress.quantize.choose import choose
+from compress.quantize.fold import fold_batch_norm
+from compress.quantize.insert import insert
+from compress.quantize.normalise import normalise
+from compress.quantize.placement import place
+from compress.quantize.schemes import Float16, Scheme, StaticInt8
+from compress.types import Json, Precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantizedGraph:
+    """What `quantize` returns.
+
+    module: runs in torch, (n, ...) float32 in, float32 logits out, any n. For static_int8 it holds
+        `torch.ops.quantized_decomposed` nodes and simulates the integer runtimes.
+    qparams: name of a value or constant -> {"scale", "zero_point"}; JSON-able; empty for float schemes.
+    left_in_float: (where, reason) of every operator that `scheme` asked to run on integers and that does not.
+    """
+
+    module: fx.GraphModule
+    scheme: Scheme
+    qparams: Mapping[str, Json] = field(default_factory=dict)
+    left_in_float: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def precision(self) -> Precision:
+        """The scheme's name in artifacts and reports."""
+        return self.scheme.precision
+
+
+def quantize(model: nn.Module, example: Tensor, scheme: Scheme, calibration: Tensor | None = None) -> QuantizedGraph:
+    """Export the model's graph, fold batch norm, and quantise it by `scheme`.
+
+    Args:
+        model: one float tensor in, one tensor out; left untouched. Any device; the graph is on the CPU.
+        example: (1, C, H, W) float32, one input.
+        scheme: what to make of it.
+        calibration: (n, C, H, W) float32, n >= 1, inputs as in production; needed by StaticInt8 only.
+
+    Raises:
+        ModelError: torch.export refuses the model, or its weights or activations are not finite.
+        DataError: the calibration set is missing, empty, of another shape than `example`, or not finite.
+    """
+    graph = fold_batch_norm(normalise(capture(model, example)))
+    if isinstance(scheme, StaticInt8):
+        data = _checked(calibration, example)
+        plan = place(graph)
+        ranges = calibrate(graph, plan.groups, data, scheme.calibration)
+        table = insert(graph, plan, choose(graph, plan, ranges))
+        return QuantizedGraph(module=graph, scheme=scheme, qparams=table, left_in_float=plan.left_in_float)
+    if isinstance(scheme, Float16):
+        _round_to_half(graph)
+    return QuantizedGraph(module=graph, scheme=scheme)
+
+
+def _checked(calibration: Tensor | None, example: Tensor) -> Tensor:
+    wanted = ", ".join(str(size) for size in example.shape[1:])
+    if calibration is None or calibration.shape[0] == 0:
+        raise DataError(
+            f"the calibration set is empty; expected at least one input of shape ({wanted}); "
+            "raise calibration_samples or check the split"
+        )
+    if calibration.shape[1:] != example.shape[1:]:
+        raise DataError(
+            f"the calibration set has shape {tuple(calibration.shape)}; expected (n, {wanted}) like the example; "
+            "apply the task's preprocessing to it"
+        )
+    data = calibration.detach().to(device="cpu", dtype=torch.float32)
+    bad = (~torch.isfinite(data)).flatten(1).any(1).nonzero().flatten()
+    if len(bad):
+        raise DataError(
+            f"calibration input {int(bad[0])} holds NaN or infinity ({len(bad)} of {len(data)} do); "
+            "expected finite numbers; repair the data set"
+        )
+    return data
+
+
+def _round_to_half(graph: fx.GraphModule) -> None:
+    for name, value in graph.named_buffers():
+        if value.dtype == torch.float32:
+            half = value.half()
+            if bool(torch.isinf(half).any()):
+                raise ModelError(
+                    f"weight {name} reaches {float(value.abs().max()):.3g}; float16 holds at most 65504; "
+                    "use float32 or static_int8"
+                )
+            value.copy_(half.float())

@@ -1,0 +1,40 @@
+"""What `quantize` can do to a model: the class is the scheme's name, its fields are all of its options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from compress.types import Precision
+
+
+@dataclass(frozen=True, kw_only=True)
+class Float32:
+    """The model as it was trained, with batch norm folded."""
+
+    precision: ClassVar[Precision] = "float32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Float16:
+    """Every weight rounded to IEEE half precision: half the size, float arithmetic."""
+
+    precision: ClassVar[Precision] = "float16"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StaticInt8:
+    """Integer arithmetic from input to output, with ranges fixed by a calibration set.
+
+    Weights are per_channel symmetric int8 in [-127, 127], activations per_tensor affine int8 in [-128, 127], biases
+    int32 with scale = scale of the input * scale of the weight (Jacob et al. 2018, section 2.3).
+
+    calibration: how an activation's range follows from the values seen: `min_max` keeps them all; `percentile`
+        gives up the outermost 0.01 % on either side, for models whose rare outliers would coarsen every step.
+    """
+
+    calibration: Literal["min_max", "percentile"] = "min_max"
+    precision: ClassVar[Precision] = "static_int8"
+
+
+Scheme = Float32 | Float16 | StaticInt8
