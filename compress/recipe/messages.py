@@ -31,6 +31,7 @@ _EXPECTED: Mapping[str, str] = {
     "less_than": "a number below {lt}",
     "less_than_equal": "a number of at most {le}",
 }
+_LONGEST_SHOWN = 60
 _YAML_1_1 = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
@@ -82,9 +83,8 @@ def _message(details: ErrorDetails, place: Place) -> str:
 
 
 def _got(place: Place) -> str:
-    if place.kind == "quoted":
-        return repr(place.written)
-    return place.written or "nothing"
+    text = place.written if len(place.written) <= _LONGEST_SHOWN else f"{place.written[:_LONGEST_SHOWN]}…"
+    return repr(text) if place.kind == "quoted" else text or "nothing"
 
 
 def _advice(kind: str, place: Place) -> str:

@@ -96,7 +96,7 @@ class Store:
                 with DiskWatch(work):
                     make(work)
                 with explain_disk(work):
-                    _commit(work, entry, {"schema_version": _SCHEMA_VERSION, "key": key, "made_from": made_from})
+                    _commit(work, entry, key, made_from)
             # Here and not before the commit: a kill in between must not cost the training that it holds.
             shutil.rmtree(entry / CHECKPOINT, ignore_errors=True)
             return _result(entry, key, cached=cached)
@@ -148,8 +148,9 @@ def find_fault(entry: Path, key: str) -> str | None:
     try:
         data = (entry / MANIFEST).read_bytes()
         manifest = json.loads(data)
-        faithful = _encode(manifest) == data and stage_key(**manifest["made_from"]) == manifest["key"] == key
         wanted: dict[str, Json] = manifest["files"]
+        faithful = stage_key(**manifest["made_from"]) == key
+        faithful = faithful and _encode(_manifest(key, manifest["made_from"], wanted)) == data
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return f"it has no {MANIFEST}"
     except (ValueError, TypeError, KeyError):
@@ -176,7 +177,7 @@ def _clear(work: Path) -> None:
             left.unlink()
 
 
-def _commit(work: Path, entry: Path, manifest: dict[str, Json]) -> None:
+def _commit(work: Path, entry: Path, key: str, made_from: Json) -> None:
     """Check what a stage made, get it onto the disk, and only then give it its final name."""
     if (work / MANIFEST).exists():
         raise ValueError(f"{work}: a stage may not write {MANIFEST}; the store does")
@@ -190,7 +191,7 @@ def _commit(work: Path, entry: Path, manifest: dict[str, Json]) -> None:
     for folder in {file.parent for file in files.values()}:
         sync(folder)
     described = {name: _describe(file) for name, file in files.items()}
-    write_atomic(work / MANIFEST, _encode({**manifest, "files": described}))
+    write_atomic(work / MANIFEST, _encode(_manifest(key, made_from, described)))
     entry.parent.mkdir(exist_ok=True)
     work.rename(entry)
     sync(entry.parent)
@@ -209,6 +210,10 @@ def _is_folder(path: Path) -> bool:
 
 def _describe(file: Path) -> Json:
     return {"sha256": file_sha256(file), "size_bytes": file.stat().st_size}
+
+
+def _manifest(key: str, made_from: Json, files: Json) -> Json:
+    return {"schema_version": _SCHEMA_VERSION, "key": key, "made_from": made_from, "files": files}
 
 
 def _encode(manifest: Json) -> bytes:
