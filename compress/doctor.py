@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -62,7 +61,7 @@ def diagnose(home: Path, console: Console, *, install: bool) -> int:
 
 def _python() -> Finding:
     text = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
-    if sys.version_info[:2] == (3, 11):
+    if platform.python_version_tuple()[:2] == ("3", "11"):
         return Finding(name="Python", state="ok", text=text)
     return Finding(name="Python", state="missing", text=f"{text}; expected 3.11; make the .venv with Python 3.11")
 

@@ -15,7 +15,7 @@ from compress.recipe import Recipe
 from compress.run_folder import write_run
 from compress.stages.context import Run
 from compress.stages.evaluate import Emulated, emulate, host_outputs, time_on_host
-from compress.stages.export import Exported, export_model, weights_artifact
+from compress.stages.export import Exported, export_model, read_scheme, weights_artifact
 from compress.stages.measurements import measure
 from compress.stages.provenance import provenance
 from compress.stages.train import Trained, classify_test, train_model
@@ -69,7 +69,7 @@ def _prepare(recipe: Recipe, home: Path, progress: Progress) -> Run:
         if not isinstance(task, Task):
             raise TypeError(f"{recipe.task.path} returned {type(task).__name__}; expected a compress.tasks.Task")
         stage.summary = f"{task.name}: " + ", ".join(f"{split.name} {len(split):,}" for split in task.splits())
-    return Run(recipe=recipe, task=task, store=Store(home / "store"), home=home, progress=progress)
+    return Run(recipe=recipe, task=task, store=Store(home / "store", progress.note), home=home, progress=progress)
 
 
 def _train(run: Run) -> tuple[Trained, ...]:
@@ -86,8 +86,8 @@ def _export(run: Run, trained: tuple[Trained, ...]) -> tuple[Exported, ...]:
     teacher, student, *_ = trained
     images = run.recipe.verify.images
     exported = export_model(run, teacher, Float32(), images)
-    for scheme in run.recipe.quantize:
-        exported += export_model(run, student, scheme, images)
+    for config in run.recipe.quantize:
+        exported += export_model(run, student, read_scheme(config), images)
     return exported
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from compress.errors import ModelError
 from compress.measure.machine import machine_facts
 from compress.progress import Stage
-from compress.recipe import Arm64Benchmark
+from compress.recipe import Arm64Config
 from compress.stages.context import Run, Step, execute_step
 from compress.stages.export import Exported
 from compress.targets import Session, decode, encode, open_session
@@ -65,7 +65,7 @@ def host_outputs(run: Run, exported: Exported) -> NDArray[np.generic]:
 
 
 def emulate(
-    run: Run, config: Arm64Benchmark, exported: Sequence[Exported]
+    run: Run, config: Arm64Config, exported: Sequence[Exported]
 ) -> tuple[tuple[Emulated, ...], tuple[str, ...]]:
     """Outputs and counts of every artifact on every core; a core's worker starts once, and only if it is needed.
 
@@ -98,7 +98,7 @@ def emulate(
 
 
 def _emulate_one(
-    run: Run, config: Arm64Benchmark, core: str, exported: Exported, session: Callable[[], Session]
+    run: Run, config: Arm64Config, core: str, exported: Exported, session: Callable[[], Session]
 ) -> Emulated:
     artifact = exported.artifact
     images = config.images if artifact.precision == "static_int8" else config.float_images

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -14,14 +15,13 @@ from numpy.typing import NDArray
 from compress.export import export
 from compress.export.audit import audit_in_child
 from compress.progress import Stage
-from compress.quantize import Scheme, quantize
+from compress.quantize import Float16, Float32, Scheme, StaticInt8, quantize
+from compress.recipe import QuantizeConfig, artifact_name
 from compress.stages.context import Run, Step, execute_step
 from compress.stages.train import Trained
 from compress.store import file_sha256
 from compress.targets import open_session
 from compress.types import Artifact, Json, TensorSpec
-
-SHORT_PRECISION = {"float32": "float32", "float16": "float16", "static_int8": "int8"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,13 +44,24 @@ class Exported:
     quantization: Json
 
 
+def read_scheme(config: QuantizeConfig) -> Scheme:
+    """What the recipe's entry asks `quantize` to do."""
+    match config.scheme:
+        case "float32":
+            return Float32()
+        case "float16":
+            return Float16()
+        case "static_int8":
+            return StaticInt8(calibration=config.calibration)
+
+
 def export_model(run: Run, trained: Trained, scheme: Scheme, reference_images: int) -> tuple[Exported, ...]:
     """One artifact per format of the recipe, from one quantised torch graph."""
-    short = SHORT_PRECISION[scheme.precision]
-    files = {fmt: f"{trained.role}-{short}.{fmt}" for fmt in run.recipe.formats}
+    role: Literal["teacher", "student"] = "teacher" if trained.role == "teacher" else "student"
+    files = {fmt: artifact_name(role, scheme.precision, fmt) for fmt in run.recipe.formats}
     step = Step(
         name="export",
-        title=f"export {trained.role} {short}",
+        title=f"export {role} {scheme.precision}",
         config={
             "model": {"call": trained.call.path, "args": trained.call.args},
             "scheme": {"precision": scheme.precision, **dataclasses.asdict(scheme)},

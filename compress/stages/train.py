@@ -14,7 +14,7 @@ from torch import nn
 from compress.distill import Augment, Distillation, Epoch, Schedule, choose_device, predict, train
 from compress.errors import ModelError
 from compress.progress import Stage
-from compress.recipe import Call, Distill, Train
+from compress.recipe import DistillConfig, ModelCall, TrainConfig
 from compress.stages.context import Run, Step, execute_step
 from compress.types import Json
 
@@ -30,7 +30,7 @@ class Trained:
     """
 
     role: str
-    call: Call
+    call: ModelCall
     path: Path
     sha256: str
     validation_accuracy: float
@@ -42,7 +42,7 @@ class Trained:
         return model.eval()
 
 
-def build_model(run: Run, call: Call) -> nn.Module:
+def build_model(run: Run, call: ModelCall) -> nn.Module:
     """An untrained model for the run's task: the same weights for the same seed."""
     torch.manual_seed(run.recipe.seed)
     model = call.build(in_channels=run.task.input_shape[0], classes=len(run.task.classes))
@@ -54,7 +54,7 @@ def build_model(run: Run, call: Call) -> nn.Module:
 
 
 def train_model(
-    run: Run, role: str, call: Call, config: Train, learn_from: tuple[Trained, Distill] | None = None
+    run: Run, role: str, call: ModelCall, config: TrainConfig, learn_from: tuple[Trained, DistillConfig] | None = None
 ) -> Trained:
     """Train one model, or take it from the store.
 
@@ -145,7 +145,7 @@ def describe_training(trained: Trained) -> Json:
     return {"role": trained.role, "weights_sha256": trained.sha256, "epochs": json.loads(_history(trained.path.parent))}
 
 
-def _schedule(config: Train) -> Schedule:
+def _schedule(config: TrainConfig) -> Schedule:
     return Schedule(
         epochs=config.epochs,
         batch_size=config.batch_size,

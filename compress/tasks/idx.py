@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import math
 import struct
 import zlib
@@ -16,16 +17,23 @@ from compress.errors import DataError
 _UNSIGNED_BYTE = 0x08
 
 
-def read_idx(path: Path) -> NDArray[np.uint8]:
+def read_idx(path: Path, sha256: str | None = None) -> NDArray[np.uint8]:
     """Read a gzip-compressed IDX file of unsigned bytes.
+
+    Args:
+        path: the .gz file.
+        sha256: what the content must hash to, once unpacked; None for any.
 
     Returns:
         An array of the shape the file declares.
 
     Raises:
-        DataError: the file cannot be read, is no gzip, is no IDX of bytes, or is shorter or longer than it declares.
+        DataError: the file is missing, is no gzip, is no IDX of bytes, is shorter or longer than it declares, or is not
+            the one that `sha256` names.
     """
     mend = "get the file anew"
+    if not path.is_file():
+        raise DataError(f"{path}: missing; expected an IDX file in gzip; put it there")
     try:
         content = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
@@ -41,4 +49,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     shape = struct.unpack(f">{dimensions}I", content[4:start])
     if len(content) - start != math.prod(shape):
         raise DataError(f"{path}: holds {len(content) - start} values; its header says {shape}; {mend}")
+    found = hashlib.sha256(content).hexdigest()
+    if sha256 and found != sha256:
+        raise DataError(f"{path}: its content has sha256 {found}; expected {sha256}, as published; {mend}")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
