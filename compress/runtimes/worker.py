@@ -8,7 +8,7 @@ the model is meant to run.
 - Files are named relative to the working folder. Jobs:
 
       {"job": "describe", "model": F}                         -> {"inputs": [...], "outputs": [...]}
-      {"job": "run", ..., "inputs": F, "outputs": F, "batch_size": n}   -> {}
+      {"job": "run", ..., "inputs": F, "outputs": F}        -> {}
       {"job": "time", ..., "inputs": F, "warmup": n, "n": n}  -> {"durations_ns": [...], "cpu_ns": n}
       {"job": "count", ..., "inputs": F, "warmup": n, "repeats": n}     -> {}, counts go to the emulator's report
 
@@ -117,12 +117,11 @@ def describe(model: Model, _job: Json) -> Json:
 
 
 def run(model: Model, job: Json) -> Json:
-    """Feed the rows in batches; write the raw outputs, one row each."""
+    """Feed the rows one by one, as a phone does; write the raw outputs, one row each."""
     rows = load_rows(model, job)
-    size = job.get("batch_size", 1)
     outputs = []
-    for start in range(0, len(rows), size):
-        model.feed(rows[start : start + size])
+    for k in range(len(rows)):
+        model.feed(rows[k : k + 1])
         model.invoke()
         outputs.append(model.output())
     np.save(job["outputs"], np.concatenate(outputs))

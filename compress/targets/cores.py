@@ -18,12 +18,15 @@ class Core:
     cpu: QEMU's name of the processor that stands in for it.
     part: its part number, as /proc/cpuinfo shows it.
     features: every feature that /proc/cpuinfo lists.
+    l2_kib: its second-level cache, in KiB; `l2_shared` by the cores of a cluster, or one each.
     """
 
     name: str
     cpu: str
     part: int
     features: tuple[str, ...]
+    l2_kib: int
+    l2_shared: bool
     source: str
 
 

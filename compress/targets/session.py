@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -18,42 +15,18 @@ import numpy as np
 from compress import runtimes
 from compress.errors import ModelError, RecipeError, ToolError
 from compress.targets import arm64
+from compress.targets.answers import Counts, ModelInfo, parse_counts, parse_model_info
 from compress.targets.cores import CORES, Core, core_names
 from compress.targets.files import Runtime, choose_runtime
 from compress.targets.worker_process import WorkerError, WorkerProcess
-from compress.types import Json, TensorSpec
+from compress.types import Json
 
 HOST = "host"
-HOST_BATCH = 32
 WORKER = Path(runtimes.__file__).with_name("worker.py")
-REPORT = "counts.jsonl"
+INPUTS, OUTPUTS, REPORT = "inputs.npy", "outputs.npy", "counts.jsonl"
 # More threads than the job asks for cost time, and under emulation change what is counted. ONNX Runtime's telemetry
-# runs a thread that is counted too, writes into the user's cache folder and calls home.
+# runs a thread that is counted too, and writes into the user's cache folder.
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelInfo:
-    """What a runtime says about a model file. runtime: name and version, e.g. `litert 2.3.0`."""
-
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    runtime: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """What one steady-state inference executes on an emulated core.
-
-    instructions: the least of `repeats`, which are the counts of successive inferences.
-    executed_macs: multiply-accumulates of the vector instructions, padding included.
-    by_class: instructions by class (`fmla_fp32`, `dot`, `vector_load`, ...); their sum is `instructions`.
-    """
-
-    instructions: int
-    executed_macs: int
-    by_class: Mapping[str, int]
-    repeats: tuple[int, ...]
 
 
 def open_session(target: str, home: Path, *, timeout_s: float = 120.0, memory_bytes: int = 8 << 30) -> Session:
@@ -78,7 +51,7 @@ def open_session(target: str, home: Path, *, timeout_s: float = 120.0, memory_by
     if installation is None:
         raise ToolError(
             f"target {target}: the emulated ARM64 cores are not installed in {home}, expected them there; "
-            f"run `make setup`, or measure on `host` only"
+            f"run `compress doctor --install`, or measure on `host` only"
         )
     return Session(target, (installation, core), timeout_s=timeout_s, memory_bytes=memory_bytes)
 
@@ -136,11 +109,10 @@ class Session:
 
     def describe(self, model: Path) -> ModelInfo:
         """The inputs and outputs of a model file, as the runtime sees them once it has opened it."""
-        answer, runtime = self._ask(model, {"job": "describe"})
-        return ModelInfo(inputs=_specs(answer["inputs"]), outputs=_specs(answer["outputs"]), runtime=runtime)
+        return parse_model_info(*self._ask(model, {"job": "describe"}))
 
     def run(self, model: Path, inputs: np.ndarray, *, threads: int = 1) -> np.ndarray:
-        """The raw outputs of a model with one input and one output.
+        """The raw outputs of a model with one input and one output; one inference per row, as on a phone.
 
         Args:
             model: the file.
@@ -150,10 +122,8 @@ class Session:
         Returns:
             (n, ...) in the dtype of the output.
         """
-        batch = HOST_BATCH if self.how == "native" and self.describe(model).inputs[0].shape[0] is None else 1
-        job = {"job": "run", "outputs": "outputs.npy", "batch_size": batch, "threads": threads}
-        self._ask(model, job, inputs)
-        return np.load(self._folder / "outputs.npy")  # type: ignore[no-any-return]
+        self._ask(model, {"job": "run", "outputs": OUTPUTS, "threads": threads}, inputs)
+        return np.load(self._folder / OUTPUTS)
 
     def time(self, model: Path, sample: np.ndarray, *, warmup: int, n: int, threads: int = 1) -> tuple[int, ...]:
         """Durations of n single inferences after `warmup` ones, in ns. Native only: emulated time is no latency.
@@ -187,7 +157,7 @@ class Session:
         report = self._folder / REPORT
         report.unlink(missing_ok=True)
         self._ask(model, {"job": "count", "warmup": warmup, "repeats": repeats}, sample)
-        return _read_counts(report.read_text())
+        return parse_counts(report.read_text(encoding="utf-8"))
 
     def _ask(self, model: Path, job: dict[str, Json], inputs: np.ndarray | None = None) -> tuple[dict[str, Json], str]:
         """Have a job done on a model file; return the answer, and the runtime's name and version."""
@@ -199,17 +169,17 @@ class Session:
         if inputs is not None:
             self._save(inputs)
         try:
-            answer = worker.ask({**job, "model": link.name, "inputs": "inputs.npy"}, self._timeout_s)
+            answer = worker.ask({**job, "model": link.name, "inputs": INPUTS}, self._timeout_s)
         except WorkerError as error:
             raise ModelError(
                 f"{model} on {self.target} under {worker.runtime}: {job['job']} failed: {error}; "
-                f"expected a model that this runtime can run; export it again, or leave this target out"
+                f"expected a complete model that this runtime can run; export it again, or leave this target out"
             ) from error
         return answer, worker.runtime
 
     def _save(self, inputs: np.ndarray) -> None:
         try:
-            np.save(self._folder / "inputs.npy", inputs)
+            np.save(self._folder / INPUTS, inputs)
         except OSError as error:
             raise ToolError(
                 f"cannot write {inputs.nbytes} bytes of inputs to {self._folder} ({error}), expected room "
@@ -250,19 +220,3 @@ class Session:
                 f"{runtime} on {self.target} did not start: {error}; expected it to be installed and to "
                 f"start within {self._timeout_s:g} s; run `compress doctor`"
             ) from error
-
-
-def _specs(content: Json) -> tuple[TensorSpec, ...]:
-    return tuple(TensorSpec(**{**spec, "shape": tuple(spec["shape"])}) for spec in content)
-
-
-def _read_counts(report: str) -> Counts:
-    lines = [json.loads(line) for line in report.splitlines()]
-    totals = [sum(line["by_class"].values()) for line in lines]
-    least = lines[totals.index(min(totals))]
-    return Counts(
-        instructions=min(totals),
-        executed_macs=least["macs"],
-        by_class=least["by_class"],
-        repeats=tuple(totals),
-    )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from compress.errors import ToolError
-from compress.targets.arm64.commands import STILL_WORKS, require, run
+from compress.targets.arm64.commands import require, run
 
 ETC = Path("/etc/apt")
 RELEASES = "buster|bullseye|bookworm|trixie|forky|oldoldstable|oldstable|stable|testing|unstable|sid"
@@ -42,10 +42,7 @@ def read_sources(etc: Path, release: str) -> str:
         stanzas += _parse_deb822(path.read_text(encoding="utf-8"))
     turned = [turned for stanza in stanzas if (turned := _turn(stanza, release))]
     if not turned:
-        raise ToolError(
-            f"no Debian archive among the package sources in {etc}, expected one to download the ARM64 emulator "
-            f"from; add one, or do without the emulated ARM64 cores: {STILL_WORKS}"
-        )
+        raise ToolError(f"no Debian archive among the package sources in {etc}, expected one to download from; add one")
     return "\n".join("".join(f"{key}: {value}\n" for key, value in stanza.items()) for stanza in turned)
 
 
@@ -58,7 +55,7 @@ def download(packages: Sequence[str], folder: Path, release: str, etc: Path = ET
     Raises:
         ToolError: apt-get is missing, or could not download one of them.
     """
-    apt_get = require("apt-get", "to download the ARM64 emulator and system")
+    apt_get = require("apt-get", "to download Debian packages")
     state = folder / "apt"
     for part in ("state/lists/partial", "cache/archives/partial"):
         (state / part).mkdir(parents=True)
@@ -68,7 +65,7 @@ def download(packages: Sequence[str], folder: Path, release: str, etc: Path = ET
     command = [apt_get, "-q", "-c", str(state / "apt.conf")]
     # An unreachable mirror among several is no reason to stop: if it mattered, the download says so.
     run([*command, "update"], purpose="read the lists of Debian packages", folder=folder)
-    run([*command, "download", *packages], purpose="download the ARM64 emulator and system", folder=folder)
+    run([*command, "download", *packages], purpose="download Debian packages", folder=folder)
     return sorted(folder.glob("*.deb"))
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from compress.errors import ToolError
 
-STILL_WORKS = "measurements on `host` work without it"
 TIMEOUT_S = 900.0
 
 
@@ -22,10 +21,7 @@ def require(tool: str, purpose: str) -> str:
     """
     if path := shutil.which(tool):
         return path
-    raise ToolError(
-        f"`{tool}` was not found on PATH, expected it {purpose}; install it, or do without the emulated "
-        f"ARM64 cores: {STILL_WORKS}"
-    )
+    raise ToolError(f"`{tool}` was not found on PATH, expected it {purpose}; install it")
 
 
 def run(command: Sequence[str], *, purpose: str, folder: Path, environment: Mapping[str, str] | None = None) -> str:
@@ -55,14 +51,13 @@ def run(command: Sequence[str], *, purpose: str, folder: Path, environment: Mapp
         )
     except subprocess.TimeoutExpired as error:
         raise ToolError(
-            f"could not {purpose}: `{command[0]}` took longer than {TIMEOUT_S:g} s; try again, or do "
-            f"without the emulated ARM64 cores: {STILL_WORKS}"
+            f"could not {purpose}: `{command[0]}` was still running after {TIMEOUT_S:g} s, expected it to be done; "
+            f"try again"
         ) from error
     if done.returncode:
         raise ToolError(
             f"could not {purpose}: `{Path(command[0]).name}` ended with status {done.returncode}: "
-            f"{_last_words(done.stdout)}; mend that and try again, or do without the emulated ARM64 "
-            f"cores: {STILL_WORKS}"
+            f"{_last_words(done.stdout)}; expected status 0; mend that and try again"
         )
     return done.stdout
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from compress.errors import ToolError
-from compress.targets.arm64.commands import STILL_WORKS, run
+from compress.targets.arm64.commands import run
 
 CANDIDATES = ("cc", "gcc", "clang")
 FLAGS = ("-std=c11", "-D_DEFAULT_SOURCE", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC")
@@ -26,7 +26,7 @@ def find_compiler() -> list[str]:
             return command
     raise ToolError(
         f"no C compiler was found, expected `$CC` or one of {', '.join(CANDIDATES)} on PATH to compile the "
-        f"instruction counter; install gcc, or do without the emulated ARM64 cores: {STILL_WORKS}"
+        f"instruction counter; install gcc"
     )
 
 

@@ -11,29 +11,48 @@ from pathlib import Path
 
 from compress.targets.cores import Core
 
+SYSTEM = "sys/devices/system/cpu"
 PROCESSORS = 4
+CLOCK_KHZ = 2_000_000  # only ranks the cores of one processor; here all are alike
 
 
 def make_core_root(core: Core, folder: Path) -> None:
-    """Make the root of a core.
+    """Make the root of a core, with everything in it that the runtimes would else read of the host.
 
     Args:
-        core: what /proc/cpuinfo describes.
+        core: what /proc/cpuinfo and /sys describe.
         folder: `cores/NAME` of an installation; must not exist. `sysroot` and `site` are linked relative to it, so that
             the installation can be moved.
     """
-    cpus = folder / "sys/devices/system/cpu"
-    cpus.mkdir(parents=True)
+    everyone = f"0-{PROCESSORS - 1}"
+    files = {
+        "proc/cpuinfo": "".join(_describe_processor(core, k) for k in range(PROCESSORS)),
+        **{f"{SYSTEM}/{name}": f"{everyone}\n" for name in ("possible", "present", "online")},
+        f"{SYSTEM}/kernel_max": f"{PROCESSORS - 1}\n",
+    }
     for k in range(PROCESSORS):
-        (cpus / f"cpu{k}").mkdir()
-    for name in ("possible", "present", "online"):
-        (cpus / name).write_text(f"0-{PROCESSORS - 1}\n")
-    (cpus / "kernel_max").write_text(f"{PROCESSORS - 1}\n")
-    (folder / "proc").mkdir()
-    (folder / "proc/cpuinfo").write_text("".join(_describe_processor(core, k) for k in range(PROCESSORS)))
+        for name, value in _list_properties(core, k, everyone).items():
+            files[f"{SYSTEM}/cpu{k}/{name}"] = f"{value}\n"
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    (folder / "sys/bus/pci/devices").mkdir(parents=True)  # no accelerator to discover
     for name in ("usr", "lib", "etc"):
         (folder / name).symlink_to(f"../../sysroot/{name}")
     (folder / "site").symlink_to("../../site")
+
+
+def _list_properties(core: Core, index: int, everyone: str) -> dict[str, str]:
+    return {
+        "cache/index2/level": "2",
+        "cache/index2/size": f"{core.l2_kib}K",
+        "cache/index2/shared_cpu_list": everyone if core.l2_shared else f"{index}",
+        "topology/physical_package_id": "0",
+        "topology/cluster_cpus_list": everyone,
+        "cpufreq/cpuinfo_min_freq": f"{CLOCK_KHZ}",
+        "cpufreq/cpuinfo_max_freq": f"{CLOCK_KHZ}",
+    }
 
 
 def _describe_processor(core: Core, index: int) -> str:

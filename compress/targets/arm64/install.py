@@ -19,7 +19,7 @@ from filelock import FileLock
 
 from compress.errors import ToolError
 from compress.targets.arm64 import apt
-from compress.targets.arm64.commands import STILL_WORKS, require, run
+from compress.targets.arm64.commands import require, run
 from compress.targets.arm64.compiler import compile_library, find_compiler
 from compress.targets.arm64.core_root import make_core_root
 from compress.targets.arm64.installation import (
@@ -34,12 +34,15 @@ from compress.targets.arm64.installation import (
 )
 from compress.targets.cores import CORES
 
+STILL_WORKS = "without the emulated ARM64 cores, measurements on `host` still work"
 PLATFORMS = (
     "manylinux_2_28_aarch64",
     "manylinux_2_27_aarch64",
     "manylinux_2_17_aarch64",
     "manylinux2014_aarch64",
 )
+# Files of /etc that are looked up and must not be the host's; an empty one of ours stands before it.
+HOSTS_OWN = ("ld.so.cache", "ld.so.preload", "lsb-release", "os-release")
 TRIAL = """
 import ctypes, numpy
 mark = ctypes.CDLL(None).syscall
@@ -61,27 +64,35 @@ def install(home: Path, progress: Callable[[str], None]) -> Arm64:
     Raises:
         ToolError: this machine, or a tool, a registry or the room that it needs, is missing.
     """
-    _check_machine()
-    target = locate(home)
+    if found := find(home):
+        return found
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.parent.with_suffix(".lock")):
-            if found := find(home):
-                return found
-            for leftover in target.parent.glob("unfinished-*"):
-                shutil.rmtree(leftover)
-            folder = Path(tempfile.mkdtemp(prefix="unfinished-", dir=target.parent))
-            try:
-                _build(folder, progress)
-                os.sync()  # some thousand files: all must be on disk before the name says that they are
-                folder.rename(target)
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+        _check_machine()
+        return _install(home, progress)
+    except ToolError as error:
+        raise ToolError(f"{error}; {STILL_WORKS}") from error
     except OSError as error:
         raise ToolError(
-            f"could not install the emulated ARM64 cores in {home}: {error}; expected about 400 MB of "
-            f"room and permission to write; mend that, or do without: {STILL_WORKS}"
+            f"could not install the emulated ARM64 cores in {home} ({error}), expected about 400 MB of room and "
+            f"permission to write; mend that and try again; {STILL_WORKS}"
         ) from error
+
+
+def _install(home: Path, progress: Callable[[str], None]) -> Arm64:
+    target = locate(home)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.parent.with_suffix(".lock")):
+        if found := find(home):
+            return found  # another process has just finished
+        for leftover in target.parent.glob("unfinished-*"):
+            shutil.rmtree(leftover)
+        folder = Path(tempfile.mkdtemp(prefix="unfinished-", dir=target.parent))
+        try:
+            _build(folder, progress)
+            os.sync()  # some thousand files: all must be on disk before the name says that they are
+            folder.rename(target)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
     return Arm64(folder=target)
 
 
@@ -90,14 +101,13 @@ def _check_machine() -> None:
     if sys.platform != "linux" or platform.machine() != "x86_64":
         raise ToolError(
             f"this machine is {platform.system()} on {platform.machine()}, expected Linux on x86_64 for the emulated "
-            f"ARM64 cores; run them on such a machine: {STILL_WORKS}"
+            f"ARM64 cores; use such a machine"
         )
     find_compiler()
     require("dpkg-deb", "to unpack the ARM64 emulator and system")
     if importlib.util.find_spec("pip") is None:
         raise ToolError(
-            f"the Python package pip is missing in {sys.prefix}, expected it to download the ARM64 runtimes; "
-            f"install it, or do without the emulated ARM64 cores: {STILL_WORKS}"
+            f"the Python package pip is missing in {sys.prefix}, expected it to download the ARM64 runtimes; install it"
         )
 
 
@@ -112,6 +122,8 @@ def _build(folder: Path, progress: Callable[[str], None]) -> None:
         part = "emulator" if archive.stem.endswith("_amd64") else "sysroot"
         run(["dpkg-deb", "-x", str(archive), part], purpose=f"unpack {archive.name}", folder=folder)
     _keep_only(folder / "emulator/usr/bin", "qemu-aarch64")
+    for name in HOSTS_OWN:
+        (folder / "sysroot/etc" / name).touch()
     progress("downloading the ARM64 runtimes")
     _install_wheels(folder)
     progress("compiling the instruction counter")
@@ -171,5 +183,5 @@ def _try_out(folder: Path) -> None:
     if not (place / "counts.jsonl").is_file():
         raise ToolError(
             f"the ARM64 emulator runs, but counts nothing, expected a line in {place}/counts.jsonl; "
-            f"do without the emulated ARM64 cores: {STILL_WORKS}"
+            f"remove `{folder.parent}` and install again"
         )

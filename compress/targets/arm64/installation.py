@@ -20,8 +20,16 @@ C_HEADERS = (HERE / "opcodes.h", HERE / "qemu_plugin.h")
 MANIFEST = "installed.json"
 PYTHON = "usr/bin/python3.11"
 
-# Of the emulated Python, whole: the same on every machine, because the length of the environment moves the stack.
-ENVIRONMENT: Mapping[str, str] = {"PYTHONHASHSEED": "0", "PYTHONHOME": "/usr", "PYTHONPATH": "/site"}
+# Of the emulated Python, whole: the same on every machine, because the length of the environment moves the stack. Time
+# zone and locale are named so that the host's are not looked up.
+ENVIRONMENT: Mapping[str, str] = {
+    "PYTHONCOERCECLOCALE": "0",
+    "PYTHONHASHSEED": "0",
+    "PYTHONHOME": "/usr",
+    "PYTHONPATH": "/site",
+    "PYTHONUTF8": "1",
+    "TZ": "UTC0",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

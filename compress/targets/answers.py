@@ -1,0 +1,55 @@
+"""What a session finds out about a model file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from compress.types import Json, TensorSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelInfo:
+    """What a runtime says about a model file. runtime: name and version, e.g. `litert 2.3.0`."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    runtime: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What one steady-state inference executes on an emulated core.
+
+    instructions: the least of `repeats`, which are the counts of successive inferences.
+    executed_macs: multiply-accumulates of its instructions, those on padding included.
+    by_class: instructions by class (`fmla_fp32`, `dot`, `vector_load`, ...); their sum is `instructions`.
+    """
+
+    instructions: int
+    executed_macs: int
+    by_class: Mapping[str, int]
+    repeats: tuple[int, ...]
+
+
+def parse_model_info(answer: Json, runtime: str) -> ModelInfo:
+    """The worker's answer to a `describe` job."""
+    return ModelInfo(inputs=_parse_specs(answer["inputs"]), outputs=_parse_specs(answer["outputs"]), runtime=runtime)
+
+
+def _parse_specs(content: Json) -> tuple[TensorSpec, ...]:
+    return tuple(TensorSpec(**{**spec, "shape": tuple(spec["shape"])}) for spec in content)
+
+
+def parse_counts(report: str) -> Counts:
+    """The counter's report: one JSON line per inference, at least one."""
+    lines = [json.loads(line) for line in report.splitlines()]
+    totals = [sum(line["by_class"].values()) for line in lines]
+    least = lines[totals.index(min(totals))]
+    return Counts(
+        instructions=min(totals),
+        executed_macs=least["macs"],
+        by_class=least["by_class"],
+        repeats=tuple(totals),
+    )
