@@ -170,7 +170,9 @@ class DiskWatch:
         if not isinstance(error, Exception) or isinstance(error, CompressError):
             return
         number = error.errno if isinstance(error, OSError) else None
-        if number is None and shutil.disk_usage(self._place).free < _FULL_BYTES:
+        # safetensors (Rust) removes what it could not finish, so that afterwards the disk looks free again.
+        told = os.strerror(errno.ENOSPC) in str(error)
+        if number is None and (told or shutil.disk_usage(self._place).free < _FULL_BYTES):
             number = errno.ENOSPC
         if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
             raise ToolError(_advise(self._place, number)) from error

@@ -248,6 +248,26 @@ def test_killed_at_any_point(shop: Shop) -> None:
     assert list((shop.root / "work").iterdir()) == []
 
 
+def test_all_is_on_the_disk_before_it_has_its_name(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[int | str] = []
+    fsync, rename = os.fsync, os.rename
+
+    def record_sync(descriptor: int) -> None:
+        events.append(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    def record_rename(*arguments: str) -> None:
+        events.append("rename")
+        rename(*arguments)
+
+    monkeypatch.setattr(os, "fsync", record_sync)
+    monkeypatch.setattr(os, "rename", record_rename)
+    entry = shop.get().path
+    named = events.index("rename")
+    assert {path.stat().st_ino for path in (entry, *entry.rglob("*"))} <= set(events[:named])
+    assert {path.stat().st_ino for path in (entry.parent, shop.root / "work")} <= set(events[named:])
+
+
 def test_two_processes_make_it_once(tmp_path: Path) -> None:
     both = [train(tmp_path / "store", tmp_path / "log", "live", 0.1) for _ in range(2)]
     said = [process.communicate() for process in both]

@@ -133,6 +133,7 @@ def test_a_folder_is_freed_by_an_error(tmp_path: Path) -> None:
         (OSError("4096 requested and 0 written"), 0, ToolError),
         (OSError("4096 requested and 0 written"), 10**9, OSError),
         (RuntimeError("PytorchStreamWriter failed writing file"), 0, ToolError),
+        (ValueError("I/O error: No space left on device (os error 28)"), 10**9, ToolError),
         (RuntimeError("shapes differ"), 10**9, RuntimeError),
         (FileNotFoundError(errno.ENOENT, "no such file"), 0, FileNotFoundError),
         (RecipeError("x"), 0, RecipeError),
