@@ -32,6 +32,7 @@ def _convert(module: torch.nn.Module, example: Tensor, *, quantised: bool) -> by
     from litert_torch.quantize import pt2e_quantizer, quant_config
 
     config.show_progress = False
+    _register_pad()
     static = None
     if quantised:
         # Chooses the converter's mode for graphs that hold their own quantisation; it adds none.
@@ -47,6 +48,21 @@ def _convert(module: torch.nn.Module, example: Tensor, *, quantised: bool) -> by
             "replace the operator or export to onnx only"
         ) from error
     return bytes(edge.model_content())
+
+
+def _register_pad() -> None:
+    """Teach the converter's layout pass that a zero-padded image can stay channel-last; it transposes twice instead."""
+    from litert_torch._convert.fx_passes.optimize_layout_transposes_pass import layout_rewrite
+
+    pad = torch.ops.aten.constant_pad_nd.default
+
+    def move_channels_last(node: fx.Node) -> None:
+        image, edges, *value = node.args
+        width_height_channel = [*cast(list[int], edges), 0, 0, 0, 0, 0, 0][:6]
+        node.args = (image, width_height_channel[4:] + width_height_channel[:4], *value)
+
+    if pad not in layout_rewrite.rewriters:
+        layout_rewrite.rewriters.register(pad)(move_channels_last)
 
 
 def _image_outputs(module: torch.nn.Module, example: Tensor) -> list[int]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx
 
 from compress.errors import ModelError
-from compress.quantize.capture import FORWARD_ERRORS, module_path
+from compress.quantize.capture import FORWARD_ERRORS, first_line, module_path
 
 BATCH_SIZE = 64
 KEPT = 0.9999  # `percentile`: the share of values that must stay inside the range, on either side
@@ -95,6 +95,6 @@ def _watch(
                 observer.run(batch)
             except FORWARD_ERRORS as error:
                 raise ModelError(
-                    f"the model cannot run on the calibration set, {tuple(batch.shape)}: {error}; "
+                    f"the model cannot run on the calibration set, {tuple(batch.shape)}: {first_line(error)}; "
                     "expected images like the example; check the task's input"
                 ) from error

@@ -51,7 +51,7 @@ def capture(model: nn.Module, example: Tensor) -> fx.GraphModule:
             exported = cast(fx.GraphModule, program.module(check_guards=False))
     except FORWARD_ERRORS as error:
         raise ModelError(
-            f"torch.export refuses {type(model).__name__} with input {tuple(example.shape)}: {_first_line(error)}; "
+            f"torch.export refuses {type(model).__name__} with input {tuple(example.shape)}: {first_line(error)}; "
             "expected a forward pass of one tensor without data-dependent control flow and with a free batch size"
         ) from error
     return _flatten(exported, type(model).__name__)
@@ -136,5 +136,6 @@ def _only_output(node: fx.Node, model_name: str) -> fx.Node:
     return outputs[0]
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What the library said, without the pages that follow."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

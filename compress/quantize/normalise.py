@@ -6,17 +6,19 @@ Every rewrite here keeps the function: exactly, or (composite activations) to fl
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any, cast
 
 import torch
-from torch import fx
+from torch import Tensor, fx
 
 from compress.quantize.capture import add_constant, arguments, constant_of, drop_unused
 
 aten = torch.ops.aten
 _IDENTITIES = (aten.clone.default, aten.alias.default, aten.detach.default, aten.dropout.default)
-_SCALAR_OPERATORS = (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor)
+_SPLITS = (aten.split.Tensor, aten.split_with_sizes.default, aten.chunk.default)
+_ARITHMETIC = (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor)
 Argument = Any
 """What fx allows as an argument of a node; its own alias is private."""
 
@@ -27,19 +29,32 @@ def normalise(graph: fx.GraphModule) -> fx.GraphModule:
         if node.op != "call_function":
             continue
         with graph.graph.inserting_before(node):
-            replacement = _rewrite(graph, node)
+            replacement = _fold_constant(graph, node) or _rewrite(graph, node)
         if replacement is not None:
             node.replace_all_uses_with(replacement)
             graph.graph.erase_node(node)
     return drop_unused(graph)
 
 
+def _fold_constant(graph: fx.GraphModule, node: fx.Node) -> fx.Node | None:
+    """Compute now what depends on weights alone, such as a reshaped scale or a normalised weight."""
+    sources = node.all_input_nodes
+    if not sources or any(source.op != "get_attr" for source in sources):
+        return None
+    args, kwargs = fx.map_arg((node.args, node.kwargs), lambda source: constant_of(graph, source))
+    with torch.no_grad():
+        value = cast(Callable[..., Any], node.target)(*args, **kwargs)
+    return add_constant(graph, node.name, value) if isinstance(value, Tensor) else None
+
+
 def _rewrite(graph: fx.GraphModule, node: fx.Node) -> fx.Node | None:
     """The node's replacement, None where it may stay as it is."""
     if node.target in _IDENTITIES:
         return cast(fx.Node, node.args[0])
-    if node.target in _SCALAR_OPERATORS:
-        return _lift_scalar(graph, node)
+    if node.target in _ARITHMETIC:
+        return _lift_constant(graph, node)
+    if node.target is operator.getitem:
+        return _slice_of_split(graph, node)
     rewrite = _REWRITES.get(node.target)
     return None if rewrite is None else rewrite(graph, node)
 
@@ -100,9 +115,8 @@ def _hardsigmoid(graph: fx.GraphModule, node: fx.Node) -> fx.Node:
 
 def _same_padding(graph: fx.GraphModule, node: fx.Node) -> fx.Node:
     """conv2d with padding given as a word, written with numbers; an uneven total becomes a pad of its own."""
-    image, weight, bias, stride, word, dilation, groups = arguments(node, 0, 0, None, 1, "valid", 1, 1)
-    steps = [dilation] * 2 if isinstance(dilation, int) else [*dilation] * (2 // len(dilation))
-    total = [step * (size - 1) for step, size in zip(steps, weight.meta["val"].shape[2:], strict=True)]
+    image, weight, bias, stride, word, dilation, groups = arguments(node, 0, 0, None, [1, 1], "valid", [1, 1], 1)
+    total = [step * (size - 1) for step, size in zip(dilation, weight.meta["val"].shape[2:], strict=True)]
     if word == "valid":
         total = [0, 0]
     if any(size % 2 for size in total):  # torch puts the odd row or column at the end
@@ -117,8 +131,22 @@ def _constant_pad(graph: fx.GraphModule, node: fx.Node) -> fx.Node | None:
     return _call(graph, node, aten.constant_pad_nd.default, image, edges, value or 0.0) if mode == "constant" else None
 
 
-def _lift_scalar(graph: fx.GraphModule, node: fx.Node) -> fx.Node | None:
-    """x + 2 -> x + tensor([2.]); divisions and subtractions by constants become products and sums."""
+def _slice_of_split(graph: fx.GraphModule, node: fx.Node) -> fx.Node | None:
+    """One part of a split or chunk as a slice: an operator with one output has one scale."""
+    source, position = cast(tuple[fx.Node, int], node.args)
+    if source.target not in _SPLITS:
+        return None
+    image, _, dim = arguments(source, 0, 0, 0)
+    sizes = [part.shape[dim] for part in source.meta["val"]]
+    start = sum(sizes[:position])
+    return _call(graph, node, aten.slice.Tensor, image, dim, start, start + sizes[position])
+
+
+def _lift_constant(graph: fx.GraphModule, node: fx.Node) -> fx.Node | None:
+    """x + 2 -> x + tensor([[[[2.]]]]); divisions and subtractions by constants become products and sums.
+
+    Constants get the rank of what they meet, because a channel-last runtime must know which dimension is which.
+    """
     left, right = node.args
     value = constant_of(graph, right)
     if isinstance(right, int | float):
@@ -130,9 +158,8 @@ def _lift_scalar(graph: fx.GraphModule, node: fx.Node) -> fx.Node | None:
         target, value = aten.mul.Tensor, 1.0 / value
     elif target is aten.sub.Tensor:
         target, value = aten.add.Tensor, -value
-    elif isinstance(right, fx.Node):
-        return None
-    constant = add_constant(graph, f"{node.name}_constant", value)
+    missing = node.meta["val"].dim() - value.dim()
+    constant = add_constant(graph, f"{node.name}_constant", value.reshape(*[1] * missing, *value.shape))
     return _call(graph, node, cast(Any, target), left, constant)
 
 

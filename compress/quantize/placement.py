@@ -46,7 +46,8 @@ def place(graph: fx.GraphModule) -> Plan:
     """Walk the normalised graph once, in order, and decide for every operator by its rule."""
     walk = _Walk(graph)
     for node in graph.graph.nodes:
-        if node.op == "call_function" and isinstance(node.meta.get("val"), Tensor) and node not in walk.fused:
+        computes = isinstance(node.meta.get("val"), Tensor | tuple | list)  # a dimension's size does not
+        if node.op == "call_function" and computes and node not in walk.fused:
             walk.visit(node)
     return walk.plan()
 
@@ -98,8 +99,9 @@ class _Walk:
         )
 
     def _refuse(self, node: fx.Node, rule: Rule) -> str | None:
-        if node.meta["val"].dtype != torch.float32:
-            return "it does not compute on real numbers"
+        value = node.meta["val"]
+        if not isinstance(value, Tensor) or value.dtype != torch.float32:
+            return "its output is not one tensor of real numbers"
         inputs = [source for source in node.all_input_nodes if source.op != "get_attr"]
         values = [source for source in inputs if isinstance(source.meta.get("val"), Tensor)]
         if rule.output == "shared":

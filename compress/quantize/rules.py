@@ -44,9 +44,11 @@ class Rule:
 
 def fuses(node: fx.Node) -> bool:
     """Whether the node is a clip that convolution, linear, addition and multiplication kernels apply for free."""
-    if node.target is aten.hardtanh.default:
-        return arguments(node, 0, -1.0, 1.0)[1:] in ((0.0, 6.0), (-1.0, 1.0))
-    return node.target is aten.relu.default
+    return node.target is aten.relu.default or _limits(node) in ((0.0, 6.0), (-1.0, 1.0))
+
+
+def _limits(node: fx.Node) -> tuple[Any, ...] | None:
+    return arguments(node, 0, -1.0, 1.0)[1:] if node.target is aten.hardtanh.default else None
 
 
 def _constant_weight(graph: fx.GraphModule, node: fx.Node) -> str | None:
@@ -65,7 +67,9 @@ def _plain_sum(_graph: fx.GraphModule, node: fx.Node) -> str | None:
 
 
 def _known_clip(_graph: fx.GraphModule, node: fx.Node) -> str | None:
-    return None if fuses(node) else "the runtimes clip integers to [0, inf), [0, 6] and [-1, 1] only"
+    if fuses(node) or _limits(node) == (0.0, 1.0):
+        return None
+    return "the runtimes clip integers to [0, inf), [0, 1], [0, 6] and [-1, 1] only"
 
 
 def _whole_windows(_graph: fx.GraphModule, node: fx.Node) -> str | None:
@@ -95,6 +99,7 @@ RULES: dict[Any, Rule] = {
     aten.mul.Tensor: Rule(output="own", clips=True, refuse=_plain_sum),
     aten.mean.dim: Rule(output="own"),
     aten.hardswish.default: Rule(output="own"),
+    aten.gelu.default: Rule(output="own"),
     aten.leaky_relu.default: Rule(output="own"),
     aten.sigmoid.default: Rule(output="fixed", fixed=(1 / 256, -128)),
     aten.tanh.default: Rule(output="fixed", fixed=(1 / 128, 0)),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 from onnx import ModelProto, NodeProto, TensorProto, helper, shape_inference
 
 from compress.errors import ModelError
@@ -18,6 +18,8 @@ from compress.types import Json
 _CLIPS = ("Relu", "Clip")
 _NO_COMPUTE = ("Cast", "Constant", "Shape", "ConstantOfShape", "Identity")
 _MATRIX_PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_DATA_FIRST = ("Pad", "Resize", "Slice", "Reshape", "Clip", "Squeeze", "Unsqueeze", "Expand")
+"""Operators whose first input is data and whose others say what to do with it."""
 _INT8 = (TensorProto.INT8, TensorProto.UINT8)
 
 
@@ -99,7 +101,8 @@ class _Graph:
         return bool(readers) and all(reader.op_type == "QuantizeLinear" for reader in readers)
 
     def _integer(self, node: NodeProto) -> bool:
-        data = [name for name in node.input if name and not self._is_setting(name)]
+        inputs = node.input[:1] if node.op_type in _DATA_FIRST else node.input
+        data = [name for name in inputs if name and not self.is_setting(name)]
         dequantised = all(name in self.maker and self.maker[name].op_type == "DequantizeLinear" for name in data)
         output = node.output[0]
         readers = self.readers.get(output, [])
@@ -107,7 +110,7 @@ class _Graph:
             return dequantised
         return dequantised and self._only_quantized(output)
 
-    def _is_setting(self, name: str) -> bool:
+    def is_setting(self, name: str) -> bool:
         """Shapes, axes, and the numbers that a clip or a pad takes."""
         scalar = name in self.constants and not self.constants[name].dims
         return scalar or self.dtype(name) in (TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL)
@@ -185,7 +188,8 @@ def _roles(nodes: Any, graph: _Graph) -> Mapping[str, str]:
             maker = graph.maker.get(name)
             through = maker is not None and (_is_qdq(maker) or maker.op_type == "Cast")
             constant = maker.input[0] if maker is not None and through else name
-            if constant not in graph.constants or (not through and graph._is_setting(constant)):
+            settings = (position > 0 and node.op_type in _DATA_FIRST) or (not through and graph.is_setting(constant))
+            if constant not in graph.constants or settings:
                 continue
             is_bias = node.op_type in _MATRIX_PRODUCTS and position == 2
             roles.setdefault(constant, "bias" if is_bias or len(graph.constants[constant].dims) == 1 else "weight")
