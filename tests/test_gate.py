@@ -83,6 +83,7 @@ def test_a_kept_limit_passes_with_excess_zero() -> None:
         (0.0201, {"at_most": 0.02}, "FAIL"),
         (0.02 + 1e-9, {"at_most": 0.02}, "FAIL"),
         (-0.01, {"at_most": 0.0}, "PASS"),
+        (0.0, {"at_most": 0.0}, "PASS"),
         (1e-15, {"at_most": 0.0}, "FAIL"),
         (0.02, {"at_most": None, "at_least": 0.02}, "PASS"),
         (0.0199, {"at_most": None, "at_least": 0.02}, "FAIL"),

@@ -1,0 +1,138 @@
+"""The tables a sceptic comes for: fidelity, emulated counts, audits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from compress.report.cells import figure_cell, name_cell
+from compress.report.lookup import Lookup
+from compress.report.tables import NOTHING, Cell, Column, Table, cell
+from compress.types import Json, Measurement
+from compress.units import brief
+
+_FIDELITY = {"agreement": min, "max_abs_difference": max, "sqnr_db": min, "bit_exact": min}
+"""Metric -> which of several targets is the worst."""
+
+
+def fidelity_table(lookup: Lookup) -> Table:
+    """What was compared with what; emulated cores in one row, with the worst of each figure."""
+    columns = (
+        Column(key="artifact", title="Artifact", numeric=False),
+        Column(key="with", title="Compared with", numeric=False),
+        Column(key="where", title="Where", numeric=False),
+        Column(key="agreement", title="Same class"),
+        Column(key="max_abs_difference", title="Largest difference"),
+        Column(key="sqnr_db", title="SQNR"),
+        Column(key="bit_exact", title="Bit for bit"),
+        Column(key="n", title="n images"),
+    )
+    groups: dict[tuple[str, str | None, str, str], list[Measurement]] = {}
+    for m in lookup.results.measurements:
+        if m.metric in _FIDELITY:
+            groups.setdefault((m.artifact, m.reference, m.runtime, m.how), []).append(m)
+    names = {a.sha256: a.name for a in lookup.results.artifacts}
+    rows = tuple(_fidelity_row(names, group) for group in groups.values())
+    notes = (
+        "Same class and bit for bit are shares of images; the difference is in logits; SQNR is the ratio of the"
+        " signal to the difference, in dB; identical outputs have none.",
+    )
+    return Table(columns=columns, rows=rows, notes=notes, missing="No outputs were compared.")
+
+
+def emulated_accuracy_table(lookup: Lookup) -> Table:
+    """Accuracy on the emulated cores, where only some images were run."""
+    targets = {m.target for m in lookup.results.measurements if m.metric == "accuracy" and m.how == "emulated"}
+    cores = sorted(targets)
+    rows = []
+    for subject in lookup.subjects:
+        scores = [lookup.find(subject, "accuracy", core) for core in cores]
+        sizes = sorted({score.n for score in scores if score})
+        if sizes:
+            figures = [figure_cell(score) for score in scores]
+            rows.append((name_cell(subject), *figures, cell(" or ".join(f"{n:,}" for n in sizes))))
+    columns = (
+        Column(key="artifact", title="Artifact", numeric=False),
+        *(Column(key=core, title=core) for core in cores),
+        Column(key="n", title="n images"),
+    )
+    return Table(columns=columns, rows=tuple(rows), missing="Nothing was scored in emulation.")
+
+
+def macs_table(lookup: Lookup) -> Table:
+    """Multiply-accumulates that the graph asks for, and those that each core executed."""
+    cores = sorted({m.target for m in lookup.results.measurements if m.metric == "executed_macs"})
+    rows = []
+    for subject in lookup.subjects:
+        asked = lookup.find(subject, "macs")
+        executed = [lookup.find(subject, "executed_macs", core) for core in cores]
+        if asked or any(executed):
+            rows.append((name_cell(subject), figure_cell(asked), *(_executed(m, asked) for m in executed)))
+    columns = (
+        Column(key="artifact", title="Artifact", numeric=False),
+        Column(key="macs", title="MACs of the graph"),
+        *(Column(key=core, title=f"Executed {core}") for core in cores),
+    )
+    notes = (
+        "Multiply-accumulates of one inference. Kernels may execute more than the graph asks for: they pad channels.",
+    )
+    return Table(columns=columns, rows=tuple(rows), notes=notes, missing="No multiply-accumulates were counted.")
+
+
+def audit_table(lookup: Lookup) -> Table:
+    """What is inside each file."""
+    columns = (
+        Column(key="artifact", title="Artifact", numeric=False),
+        Column(key="parameters", title="Parameters"),
+        Column(key="int8", title="Int8 operators"),
+        Column(key="compute_ops", title="Compute operators"),
+        Column(key="islands", title="Float islands"),
+        Column(key="transposes", title="Transposes"),
+        Column(key="ops", title="Operators", numeric=False),
+    )
+    audits = lookup.results.audits
+    files = dict.fromkeys(subject.artifact for subject in lookup.subjects)
+    rows = tuple(_audit_row(a.name, audits[a.sha256]) for a in files if a.sha256 in audits)
+    notes = ("A float island is a float operator between integer ones: it costs two conversions.",)
+    return Table(columns=columns, rows=rows, notes=notes, missing="No graph was audited.")
+
+
+def _fidelity_row(names: dict[str, str], group: Sequence[Measurement]) -> tuple[Cell, ...]:
+    first = group[0]
+    targets = list(dict.fromkeys(m.target for m in group))
+    other = str(first.details.get("compared_with") or names.get(first.reference or "", (first.reference or "")[:12]))
+    if len(targets) > 1:
+        what, where = f"worst of {len(targets)} cores", cell(f"{len(targets)} emulated cores", ", ".join(targets))
+    else:
+        what, where = str(first.details.get("what", "")), cell(first.target)
+    figures = []
+    for metric, worst in _FIDELITY.items():
+        values = [m for m in group if m.metric == metric]
+        figures.append(figure_cell(worst(values, key=lambda m: m.value)) if values else NOTHING)
+    sizes = " or ".join(f"{n:,}" for n in sorted({m.n for m in group}))
+    artifact = cell(names.get(first.artifact, first.artifact[:12]), first.runtime)
+    return (artifact, cell(other, what), where, *figures, cell(sizes))
+
+
+def _executed(executed: Measurement | None, asked: Measurement | None) -> Cell:
+    if executed is None:
+        return NOTHING
+    share = f"{100 * executed.value / asked.value:.1f} % of the graph" if asked and asked.value > 0 else ""
+    return cell(brief(executed.value, executed.unit), share)
+
+
+def _audit_row(name: str, audit: Json) -> tuple[Cell, ...]:
+    ops = sorted(audit.get("ops", {}).items(), key=lambda op: (-op[1], op[0]))
+    islands = audit.get("float_islands", [])
+    return (
+        cell(name),
+        _count(audit, "parameters"),
+        cell(f"{100 * audit['int8_op_share']:.1f} %") if "int8_op_share" in audit else NOTHING,
+        _count(audit, "compute_ops"),
+        cell(str(len(islands)), ", ".join(str(island) for island in islands[:3])),
+        _count(audit, "transposes"),
+        cell(", ".join(f"{count} {op}" for op, count in ops)),
+    )
+
+
+def _count(audit: Json, key: str) -> Cell:
+    return cell(f"{audit[key]:,}") if key in audit else NOTHING

@@ -1,0 +1,117 @@
+"""Which figures the page shows, and what they show: from results to plain numbers for plots.py."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from compress.report.lookup import Lookup, Subject
+from compress.report.plots import Bar, Point, draw_latencies, draw_shares, draw_tradeoff
+from compress.report.tables import printable
+from compress.units import brief
+
+_FEWEST_POINTS = 2
+"""A trade-off of one point is no trade-off."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """A figure with its caption; svg is empty where the caption says what is missing."""
+
+    caption: str
+    svg: str = ""
+
+
+def tradeoff_drawings(lookup: Lookup) -> tuple[Drawing, ...]:
+    """Accuracy against instructions, and against size."""
+    core = lookup.favourite_core
+    counted = [] if core is None else _points(lookup, "instructions", core, 1e6)
+    if len(counted) >= _FEWEST_POINTS:
+        label = f"million instructions on {core}, log scale"
+        title = f"Accuracy against instructions on {core}"
+        svg = draw_tradeoff(counted, "instructions", title, label, "accuracy on the test images")
+        first = Drawing(
+            caption=f"{title}, for one inference. Left and high is good; the line: the Pareto front.", svg=svg
+        )
+    else:
+        first = Drawing(caption="Accuracy against instructions needs two files with both; fewer were measured.")
+    sized = _points(lookup, "size_bytes", None, 1e3)
+    if len(sized) < _FEWEST_POINTS:
+        return first, Drawing(caption="Accuracy against size needs two files with both; fewer were measured.")
+    svg = draw_tradeoff(sized, "size", "Accuracy against size", "kB, log scale", "accuracy on the test images")
+    return first, Drawing(caption="Accuracy against file size. Bars are 95 % intervals of the accuracy.", svg=svg)
+
+
+def latency_drawing(lookup: Lookup) -> Drawing:
+    """Distributions of the host latencies."""
+    timed = [(subject, lookup.find(subject, "latency_ms")) for subject in lookup.subjects]
+    samples = {_label(lookup, s): m.samples for s, m in timed if m is not None and m.samples}
+    if not samples:
+        return Drawing(caption="No latency samples were taken on the host.")
+    precisions = {_label(lookup, s): s.artifact.precision for s, _ in timed}
+    svg = draw_latencies(samples, precisions, "latency", "Latency on the host")
+    return Drawing(
+        caption="One tick is one inference; the box holds the middle half of them, the line is the median.",
+        svg=svg,
+    )
+
+
+def mix_drawings(lookup: Lookup) -> tuple[Drawing, ...]:
+    """Instructions by class on each core: the float32 teacher and the int8 student, a figure for each runtime."""
+    drawings: list[Drawing] = []
+    for runtime in dict.fromkeys(subject.runtime for subject in lookup.subjects):
+        counted = [s for s in lookup.subjects if s.runtime == runtime and _mix(lookup, s)]
+        telling = [s for s in counted if s.artifact.role == "teacher" or s.artifact.precision == "static_int8"]
+        groups = {printable(s.artifact.name): _mix(lookup, s) for s in (telling or counted)[:4]}
+        if groups and runtime:
+            svg = draw_shares(groups, f"mix-{len(drawings)}", f"Instructions by class under {runtime}")
+            caption = f"Instructions by class under {printable(runtime)}; at the end of a bar, their number."
+            drawings.append(Drawing(caption=caption, svg=svg))
+    return tuple(drawings) or (Drawing(caption="No instructions were counted by class."),)
+
+
+def bytes_drawing(lookup: Lookup) -> Drawing:
+    """What the bytes of each file are."""
+    files = dict.fromkeys(subject.artifact for subject in lookup.subjects)
+    bars = []
+    for artifact in files:
+        parts = lookup.results.audits.get(artifact.sha256, {}).get("bytes", {})
+        if sum(parts.values()) > 0:
+            bars.append(Bar(name=printable(artifact.name), total=brief(artifact.size_bytes, "bytes"), parts=parts))
+    if not bars:
+        return Drawing(caption="No file was audited by part.")
+    svg = draw_shares({"": bars}, "bytes", "Bytes of each file by part")
+    return Drawing(caption="What the bytes of each file are; at the end of a bar, its size.", svg=svg)
+
+
+def _points(lookup: Lookup, metric: str, target: str | None, unit: float) -> list[Point]:
+    points = []
+    for subject in lookup.subjects:
+        accuracy, cost = lookup.find(subject, "accuracy"), lookup.find(subject, metric, target)
+        if accuracy is not None and cost is not None and cost.value > 0:
+            points.append(
+                Point(
+                    name=_label(lookup, subject),
+                    cost=cost.value / unit,
+                    accuracy=accuracy.value,
+                    interval=accuracy.interval,
+                    precision=subject.artifact.precision,
+                    format=subject.artifact.format,
+                )
+            )
+    return points
+
+
+def _mix(lookup: Lookup, subject: Subject) -> Sequence[Bar]:
+    bars = []
+    for core in lookup.cores:
+        counted = lookup.find(subject, "instructions", core)
+        if counted is not None and counted.details.get("by_class"):
+            bars.append(Bar(name=core, total=brief(counted.value, "count"), parts=counted.details["by_class"]))
+    return bars
+
+
+def _label(lookup: Lookup, subject: Subject) -> str:
+    """The artifact's name, with the runtime where several ran it."""
+    alone = sum(other.artifact == subject.artifact for other in lookup.subjects) == 1
+    return printable(subject.artifact.name if alone else f"{subject.artifact.name} {subject.runtime}")

@@ -1,0 +1,162 @@
+"""Labels of points that overlap neither each other nor a marker, do not leave the axes, and mostly avoid lines.
+
+Every point has a list of places for its label, the best first. Labels are put down greedily in many orders, and the
+order with the best places is kept: greedy alone gives the first label what a later one needs more.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+
+from compress.report.geometry import Box, Line, Spot, box_around, box_beside, cross
+from compress.report.svg import SOFT
+
+_DISTANCES = (11, 14, 18, 24, 31, 39, 48, 58, 69, 81, 94, 108)
+"""Between a point and its label, in pixels; nearer is better."""
+
+_ANGLES = tuple(math.radians(angle) for angle in range(0, 360, 15))
+_MARKER = 7.0
+_GAP = 2.0
+_LEADER_FROM = 12.0
+
+_LINE, _FAINT_LINE, _NEARER_STRANGER, _LEFT_OUT = 90.0, 10.0, 40.0, 1000.0
+"""Cost, in pixels of distance, of crossing a line, of lying nearer to another point, and of leaving the label out."""
+
+_ORDERS = 120
+_MOST_PLACES = 160
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where a label may stand; its leader goes from the point to the label."""
+
+    cost: float
+    box: Box
+    leader: Line
+
+    def bears(self, other: _Place) -> bool:
+        """Whether both can be taken."""
+        roomy = self.box.padded(_GAP)
+        return not (
+            roomy.overlaps(other.box)
+            or roomy.touches(other.leader)
+            or other.box.padded(_GAP).touches(self.leader)
+            or cross(self.leader, other.leader)
+        )
+
+
+def place_labels(
+    axes: Axes,
+    points: Sequence[Spot],
+    names: Sequence[str],
+    *,
+    lines: Sequence[Line],
+    faint_lines: Sequence[Line],
+    size: float,
+) -> list[Text]:
+    """Write each name near its point; a far one gets a thin line to its point.
+
+    The axes must have their final limits. Where no place is free the name is left out: the table beside the figure
+    has it.
+
+    Args:
+        axes: of the points.
+        points: (x, y) in data coordinates.
+        names: one a point.
+        lines: of the plot, as pairs of points in data coordinates; avoided where that costs little distance.
+        faint_lines: the same, avoided where that costs next to nothing.
+        size: of the type, in points.
+
+    Returns:
+        The texts that were placed.
+    """
+    figure = axes.figure.get_figure(root=True)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # settles the layout, without which pixels mean nothing
+    figure.set_layout_engine("none")
+    renderer = canvas.get_renderer()
+    to_pixels, to_data = axes.transData.transform, axes.transData.inverted().transform
+
+    def in_pixels(some: Sequence[Line]) -> list[Line]:
+        return [(tuple(to_pixels(start)), tuple(to_pixels(end))) for start, end in some]
+
+    inside = Box(*axes.get_window_extent(renderer).extents)
+    markers: list[Spot] = [tuple(to_pixels(point)) for point in points]
+    texts = [
+        axes.text(*p, name, size=size, ha="left", va="bottom", zorder=5) for p, name in zip(points, names, strict=True)
+    ]
+    options = []
+    for marker, text in zip(markers, texts, strict=True):
+        extent = text.get_window_extent(renderer)
+        label = (extent.width, extent.height)
+        options.append(_places(marker, label, inside, markers, in_pixels(lines), in_pixels(faint_lines)))
+    placed = []
+    for text, place in zip(texts, _choose(options), strict=True):
+        if place is None:
+            text.remove()
+            continue
+        text.set_position(tuple(to_data((place.box.x0, place.box.y0))))
+        placed.append(text)
+        if math.dist(*place.leader) > _LEADER_FROM:
+            ends = to_data(place.leader)
+            axes.plot(ends[:, 0], ends[:, 1], color=SOFT, linewidth=0.5, zorder=1)
+    return placed
+
+
+def _places(
+    point: Spot,
+    size: Spot,
+    inside: Box,
+    markers: Sequence[Spot],
+    lines: Sequence[Line],
+    faint_lines: Sequence[Line],
+) -> list[_Place]:
+    """Places inside the axes that cover no marker, the best first."""
+    strangers = [marker for marker in markers if math.dist(marker, point) > _MARKER]
+    apart = [box_around(marker, _MARKER) for marker in strangers if math.dist(marker, point) > 2 * _MARKER]
+    places = []
+    for distance in _DISTANCES:
+        for angle in _ANGLES:
+            box = box_beside(point, size, distance, angle)
+            leader = (point, box.nearest(point))
+            covers = any(box.padded(_GAP).overlaps(box_around(marker, _MARKER)) for marker in markers)
+            if not inside.holds(box) or covers or any(marker.touches(leader) for marker in apart):
+                continue
+            cost = (
+                distance + _LINE * _crossings(box, leader, lines) + _FAINT_LINE * _crossings(box, leader, faint_lines)
+            )
+            if any(math.dist(marker, box.nearest(marker)) <= distance for marker in strangers):
+                cost += _NEARER_STRANGER
+            places.append(_Place(cost=cost, box=box, leader=leader))
+    return sorted(places, key=lambda place: place.cost)[:_MOST_PLACES]
+
+
+def _crossings(box: Box, leader: Line, lines: Sequence[Line]) -> int:
+    roomy = box.padded(_GAP)
+    return sum(roomy.touches(line) + cross(leader, line) for line in lines)
+
+
+def _choose(options: Sequence[Sequence[_Place]]) -> list[_Place | None]:
+    """One place for each point, None where none is left; of all orders tried, the cheapest."""
+    shuffle = random.Random(0).shuffle
+    order = list(range(len(options)))
+    best: tuple[float, dict[int, _Place]] = (math.inf, {})
+    for _ in range(_ORDERS):
+        taken: dict[int, _Place] = {}
+        for index in order:
+            free = (place for place in options[index] if all(place.bears(other) for other in taken.values()))
+            place = next(free, None)
+            if place is not None:
+                taken[index] = place
+        cost = sum(place.cost for place in taken.values()) + _LEFT_OUT * (len(options) - len(taken))
+        if cost < best[0]:
+            best = cost, taken
+        shuffle(order)
+    return [best[1].get(index) for index in range(len(options))]

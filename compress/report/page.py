@@ -1,0 +1,53 @@
+"""report.html: one self-contained file without scripts, readable on a screen, on a phone and on paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from compress.report.evidence import audit_table, emulated_accuracy_table, fidelity_table, macs_table
+from compress.report.headline import headline
+from compress.report.lookup import Lookup
+from compress.report.provenance import fact_table, file_table, recipe_text
+from compress.report.rows import budget_table, latency_table, results_table, teacher_table
+from compress.report.tables import printable
+from compress.types import Results
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def html(results: Results) -> str:
+    """The page; the same results give the same text, byte for byte."""
+    # matplotlib takes half a second to import; those who only want a verdict on a terminal need not wait for it.
+    from compress.report.figures import bytes_drawing, latency_drawing, mix_drawings, tradeoff_drawings
+
+    lookup = Lookup(results)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2").render(
+        style=(TEMPLATES / "report.css").read_text(encoding="utf-8"),
+        name=printable(results.name),
+        headline=headline(results),
+        budgets=budget_table(results.verdicts),
+        results=results_table(lookup),
+        tradeoffs=tradeoff_drawings(lookup),
+        latency=latency_drawing(lookup),
+        latencies=latency_table(lookup),
+        mixes=mix_drawings(lookup),
+        macs=macs_table(lookup),
+        fidelity=fidelity_table(lookup),
+        emulated_accuracy=emulated_accuracy_table(lookup),
+        audit=audit_table(lookup),
+        bytes=bytes_drawing(lookup),
+        teacher=teacher_table(lookup),
+        notes=[printable(note) for note in results.notes],
+        recipe=recipe_text(results),
+        facts=fact_table(results),
+        files=file_table(results),
+    )
