@@ -10,6 +10,7 @@ import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
+import click
 import typer
 
 from compress import __version__
@@ -63,6 +64,7 @@ def run(
     from compress.recipe import load_recipe
     from compress.report.terminal import render
 
+    sys.path.append(str(Path.cwd()))  # so that a recipe finds the modules beside which it is run
     loaded = load_recipe(recipe)
     folder = output if output is not None else Path("artifacts") / loaded.name
     console = _console()
@@ -181,7 +183,7 @@ def main() -> None:
         sys.exit(code or 0)
     except CompressError as error:
         _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         _fail("interrupted; the same command goes on where it stopped", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -194,9 +196,7 @@ def main() -> None:
             f"{where}{error.strerror}; expected a writable folder with free space; choose another", ToolError.exit_code
         )
     except Exception as error:  # noqa: BLE001  # the outermost frame: a bug must not look like a verdict
-        from click import ClickException
-
-        if isinstance(error, ClickException):
+        if isinstance(error, click.ClickException):
             error.show()
             sys.exit(EXIT_USAGE)
         _bug()

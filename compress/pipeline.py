@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compress.errors import ToolError
+from compress.errors import DataError, ToolError
 from compress.gate import judge
 from compress.progress import Progress
 from compress.quantize import Float32
@@ -67,7 +67,9 @@ def _prepare(recipe: Recipe, home: Path, progress: Progress) -> Run:
     with progress.stage("load the data") as stage:
         task = recipe.task.build(home=home)
         if not isinstance(task, Task):
-            raise TypeError(f"{recipe.task.path} returned {type(task).__name__}; expected a compress.tasks.Task")
+            raise DataError(
+                f"{recipe.task.path}: returned {type(task).__name__}; expected a compress.tasks.Task; return one"
+            )
         stage.summary = f"{task.name}: " + ", ".join(f"{split.name} {len(split):,}" for split in task.splits())
     return Run(recipe=recipe, task=task, store=Store(home / "store", progress.note), home=home, progress=progress)
 

@@ -113,7 +113,7 @@ def train(
             f"train: batch_size {schedule.batch_size} exceeds the {len(train_split)} training images; lower batch_size"
         )
     device = choose_device()
-    model.to(device.name).to(memory_format=torch.channels_last)
+    model.to(device.name).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = _optimizer(model, schedule)
     history = _resume(model, optimizer, checkpoint, device)
     images = torch.from_numpy(train_split.images).to(device.name)
@@ -152,7 +152,7 @@ def train(
 @torch.no_grad()
 def logits_of(model: nn.Module, images: Tensor, device: Device, batch_size: int = 500) -> Tensor:
     """Logits (n, classes) in float32 of images (n, channels, height, width), in evaluation mode, under no_grad."""
-    model.to(device.name).to(memory_format=torch.channels_last).eval()
+    model.to(device.name).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
     batches = []
     for batch in images.split(batch_size):
         with device.autocast():

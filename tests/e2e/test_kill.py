@@ -1,0 +1,82 @@
+"""kill -9 in the middle of every stage: nothing finished is repeated, and the end is that of an unbroken run."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.e2e.conftest import RECIPE, Finished, command, environment
+
+TIMES_OF_DAY = {"results.json", "report.html", "report.md"}
+"""Files that hold wall-clock times, and so differ between any two runs."""
+
+
+def finished_entries(home: Path) -> dict[str, int]:
+    return {
+        entry.name: (entry / "manifest.json").stat().st_mtime_ns for entry in (home / "store" / "entries").glob("*")
+    }
+
+
+def run_until_a_new_stage_is_at_work(home: Path, folder: Path, seen: set[str]) -> bool:
+    """Start a run and kill it in the first stage that was not at work before; False if it came to its end instead."""
+    process = subprocess.Popen(
+        command("run", RECIPE, "-o", folder),
+        env=environment(home),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    work = home / "store" / "work"
+    while process.poll() is None:
+        new = {entry.name for entry in work.glob("*")} - seen if work.exists() else set()
+        if new:
+            time.sleep(0.2)  # into the middle of it
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            seen |= new
+            return True
+        time.sleep(0.01)
+    assert process.returncode == 0
+    return False
+
+
+def manifest_of(folder: Path) -> dict:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for name in TIMES_OF_DAY:
+        manifest["files"][name] = "differs"
+    return manifest
+
+
+def test_a_run_that_is_killed_in_every_stage_ends_like_an_unbroken_one(
+    tiny_run: Path, make_home: Callable[[], Path], tmp_path: Path
+) -> None:
+    home, folder, seen = make_home(), tmp_path / "killed", set[str]()
+    kills = 0
+    before: dict[str, int] = {}
+    while run_until_a_new_stage_is_at_work(home, folder, seen):
+        kills += 1
+        now = finished_entries(home)
+        assert before.items() <= now.items(), "a finished stage was made again"
+        assert not (folder / "manifest.json").exists()
+        before = now
+    assert kills >= 10
+    assert manifest_of(folder) == manifest_of(tiny_run)
+
+
+def test_a_flipped_byte_in_the_store_is_noticed_and_mended(
+    compress: Callable[..., Finished], tiny_home: Path, tiny_run: Path
+) -> None:
+    before = manifest_of(tiny_run)
+    model = next((tiny_home / "store" / "entries").glob("*/student-int8.tflite"))
+    content = bytearray(model.read_bytes())
+    content[len(content) // 2] ^= 1
+    model.chmod(0o644)
+    model.write_bytes(content)
+    finished = compress("run", RECIPE, "-o", tiny_run)
+    assert finished.code == 0
+    assert "is damaged" in finished.out
+    assert "quarantine" in finished.out
+    assert manifest_of(tiny_run) == before
