@@ -63,9 +63,15 @@ def download(packages: Sequence[str], folder: Path, release: str, etc: Path = ET
     (state / "debian.sources").write_text(read_sources(etc, release), encoding="utf-8")
     (state / "apt.conf").write_text(_configure(state), encoding="utf-8")
     command = [apt_get, "-q", "-c", str(state / "apt.conf")]
-    # An unreachable mirror among several is no reason to stop: if it mattered, the download says so.
-    run([*command, "update"], purpose="read the lists of Debian packages", folder=folder)
-    run([*command, "download", *packages], purpose="download Debian packages", folder=folder)
+    trouble = None
+    try:
+        run([*command, "update"], purpose="read the lists of Debian packages", folder=folder)
+    except ToolError as error:
+        trouble = error  # one mirror of several may be gone; whether it matters, the download tells
+    try:
+        run([*command, "download", *packages], purpose="download Debian packages", folder=folder)
+    except ToolError as error:
+        raise trouble or error from error
     return sorted(folder.glob("*.deb"))
 
 
@@ -83,8 +89,8 @@ def _configure(state: Path) -> str:
 APT::Architecture "amd64";
 APT::Architectures {{ "amd64"; "arm64"; }};
 APT::Sandbox::User "root";
+APT::Update::Error-Mode "any";
 Acquire::Languages "none";
-Acquire::Retries "3";
 Dir::State "{state}/state";
 Dir::State::status "{state}/status";
 Dir::Cache "{state}/cache";

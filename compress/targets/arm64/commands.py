@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 from compress.errors import ToolError
 
 TIMEOUT_S = 900.0
+ERROR = re.compile(r"^E: |\berror: |^qemu", re.IGNORECASE)
 
 
 def require(tool: str, purpose: str) -> str:
@@ -57,12 +59,12 @@ def run(command: Sequence[str], *, purpose: str, folder: Path, environment: Mapp
     if done.returncode:
         raise ToolError(
             f"could not {purpose}: `{Path(command[0]).name}` ended with status {done.returncode}: "
-            f"{_last_words(done.stdout)}; expected status 0; mend that and try again"
+            f"{_find_words(done.stdout)}; expected status 0; mend that and try again"
         )
     return done.stdout
 
 
-def _last_words(output: str) -> str:
+def _find_words(output: str) -> str:
+    """The first line that calls itself an error, else the last."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.lower().startswith(("e:", "error", "qemu"))]
-    return (errors or lines or ["it said nothing"])[-1]
+    return next((line for line in lines if ERROR.search(line)), lines[-1] if lines else "it said nothing")
