@@ -49,7 +49,7 @@ def _brief(size: float, unit: str) -> str:
     if unit == "count":
         return f"{size:,.0f}" if size < 1e5 else _prefixed(size, (("M", 1e6), ("G", 1e9), ("T", 1e12)))
     if unit == "logits":
-        return f"{size:.2g}"
+        return f"{size:#.2g}" if size else "0"
     return f"{_significant(size)}{_SUFFIX.get(unit, '')}"
 
 

@@ -24,6 +24,9 @@ from compress.units import brief, decimals, exact, times
         (1234.5, "ms", "1,230 ms"),
         (38.24, "dB", "38.2 dB"),
         (1.23e-6, "logits", "1.2e-06"),
+        (3e-6, "logits", "3.0e-06"),
+        (0.0874, "logits", "0.087"),
+        (0.0, "logits", "0"),
     ],
 )
 def test_brief(value: float, unit: str, text: str) -> None:

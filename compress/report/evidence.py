@@ -73,7 +73,7 @@ def macs_table(lookup: Lookup) -> Table:
         *(Column(key=core, title=f"Executed {core}") for core in cores),
     )
     notes = (
-        "Multiply-accumulates of one inference. Kernels may execute more than the graph asks for: they pad channels.",
+        "Multiply-accumulates of one inference. Kernels pad channels and skip borders: they may execute more or fewer.",
     )
     return Table(columns=columns, rows=tuple(rows), notes=notes, missing="No multiply-accumulates were counted.")
 
@@ -130,7 +130,7 @@ def _audit_row(name: str, audit: Json) -> tuple[Cell, ...]:
         _count(audit, "compute_ops"),
         cell(str(len(islands)), ", ".join(str(island) for island in islands[:3])),
         _count(audit, "transposes"),
-        cell(", ".join(f"{count} {op}" for op, count in ops)),
+        cell(", ".join(f"{count}\N{NO-BREAK SPACE}{op}" for op, count in ops)),
     )
 
 

@@ -30,9 +30,7 @@ def tradeoff_drawings(lookup: Lookup) -> tuple[Drawing, ...]:
         label = f"million instructions on {core}, log scale"
         title = f"Accuracy against instructions on {core}"
         svg = draw_tradeoff(counted, "instructions", title, label, "accuracy on the test images")
-        first = Drawing(
-            caption=f"{title}, for one inference. Left and high is good; the line: the Pareto front.", svg=svg
-        )
+        first = Drawing(caption=f"{title}. Left and high is good; the line is the Pareto front.", svg=svg)
     else:
         first = Drawing(caption="Accuracy against instructions needs two files with both; fewer were measured.")
     sized = _points(lookup, "size_bytes", None, 1e3)

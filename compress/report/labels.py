@@ -39,15 +39,15 @@ class _Place:
 
     cost: float
     box: Box
+    roomy: Box
     leader: Line
 
     def bears(self, other: _Place) -> bool:
         """Whether both can be taken."""
-        roomy = self.box.padded(_GAP)
         return not (
-            roomy.overlaps(other.box)
-            or roomy.touches(other.leader)
-            or other.box.padded(_GAP).touches(self.leader)
+            self.roomy.overlaps(other.box)
+            or self.roomy.touches(other.leader)
+            or other.roomy.touches(self.leader)
             or cross(self.leader, other.leader)
         )
 
@@ -120,26 +120,25 @@ def _places(
 ) -> list[_Place]:
     """Places inside the axes that cover no marker, the best first."""
     strangers = [marker for marker in markers if math.dist(marker, point) > _MARKER]
+    squares = [box_around(marker, _MARKER) for marker in markers]
     apart = [box_around(marker, _MARKER) for marker in strangers if math.dist(marker, point) > 2 * _MARKER]
     places = []
     for distance in _DISTANCES:
         for angle in _ANGLES:
             box = box_beside(point, size, distance, angle)
-            leader = (point, box.nearest(point))
-            covers = any(box.padded(_GAP).overlaps(box_around(marker, _MARKER)) for marker in markers)
-            if not inside.holds(box) or covers or any(marker.touches(leader) for marker in apart):
+            if not inside.holds(box):
                 continue
-            cost = (
-                distance + _LINE * _crossings(box, leader, lines) + _FAINT_LINE * _crossings(box, leader, faint_lines)
-            )
-            if any(math.dist(marker, box.nearest(marker)) <= distance for marker in strangers):
-                cost += _NEARER_STRANGER
-            places.append(_Place(cost=cost, box=box, leader=leader))
+            roomy, leader = box.padded(_GAP), (point, box.nearest(point))
+            if any(roomy.overlaps(square) for square in squares) or any(square.touches(leader) for square in apart):
+                continue
+            crossed = _LINE * _crossings(roomy, leader, lines) + _FAINT_LINE * _crossings(roomy, leader, faint_lines)
+            confusing = any(math.dist(marker, box.nearest(marker)) <= distance for marker in strangers)
+            cost = distance + crossed + _NEARER_STRANGER * confusing
+            places.append(_Place(cost=cost, box=box, roomy=roomy, leader=leader))
     return sorted(places, key=lambda place: place.cost)[:_MOST_PLACES]
 
 
-def _crossings(box: Box, leader: Line, lines: Sequence[Line]) -> int:
-    roomy = box.padded(_GAP)
+def _crossings(roomy: Box, leader: Line, lines: Sequence[Line]) -> int:
     return sum(roomy.touches(line) + cross(leader, line) for line in lines)
 
 
@@ -147,16 +146,20 @@ def _choose(options: Sequence[Sequence[_Place]]) -> list[_Place | None]:
     """One place for each point, None where none is left; of all orders tried, the cheapest."""
     shuffle = random.Random(0).shuffle
     order = list(range(len(options)))
-    best: tuple[float, dict[int, _Place]] = (math.inf, {})
+    best: list[_Place | None] = [None] * len(options)
+    best_cost = math.inf
     for _ in range(_ORDERS):
         taken: dict[int, _Place] = {}
+        cost = 0.0
         for index in order:
             free = (place for place in options[index] if all(place.bears(other) for other in taken.values()))
             place = next(free, None)
+            cost += _LEFT_OUT if place is None else place.cost
+            if cost >= best_cost:
+                break
             if place is not None:
                 taken[index] = place
-        cost = sum(place.cost for place in taken.values()) + _LEFT_OUT * (len(options) - len(taken))
-        if cost < best[0]:
-            best = cost, taken
+        if cost < best_cost:
+            best_cost, best = cost, [taken.get(index) for index in range(len(options))]
         shuffle(order)
-    return [best[1].get(index) for index in range(len(options))]
+    return best
