@@ -48,7 +48,7 @@ def _fold_one(graph: fx.GraphModule, norm: fx.Node) -> None:
         if weight is not None and set(source.users) == {norm}:
             replacement = _into_layer(graph, source, weight, factor, offset)
         elif source.meta["val"].dim() == 4:
-            replacement = _as_depthwise(graph, norm, source, factor, offset)
+            replacement = _as_depthwise(graph, source, factor, offset)
         else:
             replacement = _as_multiply_add(graph, norm, source, factor, offset)
     replacement.meta = {**norm.meta, "val": normed.meta["val"]}
@@ -87,17 +87,17 @@ def _into_layer(graph: fx.GraphModule, layer: fx.Node, weight: Tensor, factor: T
     return graph.graph.call_function(cast(Callable[..., Any], layer.target), (layer.args[0], *folded, *layer.args[3:]))
 
 
-def _as_depthwise(graph: fx.GraphModule, norm: fx.Node, source: fx.Node, factor: Tensor, offset: Tensor) -> fx.Node:
-    weight = add_constant(graph, f"{norm.name}_weight", factor.float().reshape(-1, 1, 1, 1))
-    bias = add_constant(graph, f"{norm.name}_bias", offset.float())
+def _as_depthwise(graph: fx.GraphModule, source: fx.Node, factor: Tensor, offset: Tensor) -> fx.Node:
+    weight = add_constant(graph, "norm_weight", factor.float().reshape(-1, 1, 1, 1))
+    bias = add_constant(graph, "norm_bias", offset.float())
     geometry = ([1, 1], [0, 0], [1, 1], factor.numel())  # stride, padding, dilation, groups
     return graph.graph.call_function(aten.conv2d.default, (source, weight, bias, *geometry))
 
 
 def _as_multiply_add(graph: fx.GraphModule, norm: fx.Node, source: fx.Node, factor: Tensor, offset: Tensor) -> fx.Node:
     trailing = [1] * (source.meta["val"].dim() - 2)
-    scale = add_constant(graph, f"{norm.name}_scale", factor.float().reshape(-1, *trailing))
-    shift = add_constant(graph, f"{norm.name}_offset", offset.float().reshape(-1, *trailing))
+    scale = add_constant(graph, "norm_scale", factor.float().reshape(-1, *trailing))
+    shift = add_constant(graph, "norm_offset", offset.float().reshape(-1, *trailing))
     product = graph.graph.call_function(aten.mul.Tensor, (source, scale))
     product.meta = {**norm.meta, "val": source.meta["val"]}
     return graph.graph.call_function(aten.add.Tensor, (product, shift))
