@@ -8,12 +8,13 @@ the model is meant to run.
 - Files are named relative to the working folder. Jobs:
 
       {"job": "describe", "model": F}                         -> {"inputs": [...], "outputs": [...]}
-      {"job": "run", ..., "inputs": F, "outputs": F}        -> {}
+      {"job": "run", ..., "inputs": F, "outputs": F}          -> {}
       {"job": "time", ..., "inputs": F, "warmup": n, "n": n}  -> {"durations_ns": [...], "cpu_ns": n}
-      {"job": "count", ..., "inputs": F, "warmup": n, "repeats": n}     -> {}, counts go to the emulator's report
+      {"job": "count", ..., "inputs": F, "warmup": n, "repeats": n}  -> {}; counts go to the emulator's report
 
-  `threads` is an optional member of each. What a job raised comes back as {"error": text}, how its process died as
-  {"signal": name} or {"exit": status}.
+  Each may have `threads`, and `limit_s`: whole seconds after which the job dies of SIGALRM, so that it ends even where
+  nobody is left to end it. What a job raised comes back as {"error": text}, how its process died as {"signal": name}
+  or {"exit": status}.
 - The parent allocates nothing that outlives a job, so every child starts from the same heap. Instruction counts then
   do not depend on the order of the jobs.
 """
@@ -219,6 +220,7 @@ def work(answers: int, model_type: type[Model], line: bytes) -> NoReturn:
 
     sys.excepthook = report_error
     job = json.loads(line)
+    signal.alarm(job.get("limit_s", 0))
     model = model_type(job["model"], job.get("threads", 1))
     answer(answers, JOBS[job["job"]](model, job))
     os._exit(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import select
 import signal
@@ -83,7 +84,8 @@ class WorkerProcess:
         """
         self._errors_seen = self._errors.stat().st_size
         try:
-            answer = self._exchange(json.dumps(job).encode() + b"\n", time.monotonic() + timeout_s)
+            line = json.dumps({**job, "limit_s": math.ceil(timeout_s + EXIT_GRACE_S)}).encode() + b"\n"
+            answer = self._exchange(line, time.monotonic() + timeout_s)
         except BaseException:  # an answer that comes after Ctrl-C would be taken for that of the next job
             self.kill()
             raise

@@ -107,6 +107,7 @@ class InferenceSession:
         os.write(1, b"opening\\n")
         if path == "exit": os._exit(3)
         if path == "abort": os.abort()
+        while path == "hang": pass
     def get_inputs(self): return []
     def get_outputs(self): return []
     def io_binding(self): return None
@@ -114,9 +115,10 @@ class InferenceSession:
 
 
 def test_what_a_runtime_prints_is_no_answer(tmp_path: Path) -> None:
-    """A stand-in for the runtime, which writes to stdout and dies in two more ways."""
+    """A stand-in for the runtime, which writes to stdout and dies in three more ways."""
     (tmp_path / "onnxruntime.py").write_text(NOISY_RUNTIME)
-    jobs = [{"runtime": "onnxruntime"}, *({"job": "describe", "model": model} for model in ("fine", "exit", "abort"))]
+    models = ("fine", "exit", "abort", "hang")
+    jobs = [{"runtime": "onnxruntime"}, *({"job": "describe", "model": model, "limit_s": 1} for model in models)]
     process = subprocess.Popen(
         [sys.executable, "-P", str(WORKER)],
         cwd=tmp_path,
@@ -138,6 +140,7 @@ def test_what_a_runtime_prints_is_no_answer(tmp_path: Path) -> None:
         {"inputs": [], "outputs": []},
         {"exit": 3},
         {"signal": "SIGABRT"},
+        {"signal": "SIGALRM"},
     ]
     assert b"hello from C" in errors
 
