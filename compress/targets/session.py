@@ -86,8 +86,8 @@ class Session:
             shutil.copyfile(WORKER, self._folder / WORKER.name)
         except OSError as error:
             raise ToolError(
-                f"no temporary folder for target {target} ({error}), expected room and permission in "
-                f"{tempfile.gettempdir()}; free some space, or set TMPDIR"
+                f"no temporary folder for target {target} ({error}), expected room and permission for one; "
+                f"free some space, or set TMPDIR"
             ) from error
 
     def __enter__(self) -> Self:
@@ -195,7 +195,6 @@ class Session:
         return worker
 
     def _start_worker(self, runtime: Runtime) -> WorkerProcess:
-        cpu = None
         if self._emulated is None:
             command = [sys.executable, "-P", WORKER.name]
             environment = {**os.environ, **ENVIRONMENT}
@@ -203,8 +202,6 @@ class Session:
             installation, core = self._emulated
             command = installation.command(core, self._folder, REPORT, WORKER.name)
             environment = {**arm64.ENVIRONMENT, **ENVIRONMENT}
-            cpus = sorted(os.sched_getaffinity(0))
-            cpu = cpus[os.getpid() % len(cpus)]  # not the same one for two runs at once
         try:
             return WorkerProcess(
                 command,
@@ -212,7 +209,6 @@ class Session:
                 environment=environment,
                 runtime=runtime,
                 memory_bytes=self._memory_bytes,
-                cpu=cpu,
                 timeout_s=self._timeout_s,
             )
         except (WorkerError, OSError) as error:

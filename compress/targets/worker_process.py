@@ -33,7 +33,6 @@ class WorkerProcess:
         environment: of the process, whole.
         runtime: `litert` or `onnxruntime`.
         memory_bytes: limit of the address space of the worker and of every job.
-        cpu: the one processor to run on, None for any.
         timeout_s: for starting.
 
     Raises:
@@ -48,7 +47,6 @@ class WorkerProcess:
         environment: Mapping[str, str],
         runtime: str,
         memory_bytes: int,
-        cpu: int | None,
         timeout_s: float,
     ) -> None:
         self._errors = folder / "stderr.txt"
@@ -65,7 +63,7 @@ class WorkerProcess:
                 start_new_session=True,  # a group of its own to kill; the terminal's Ctrl-C does not reach it
             )
         try:
-            _limit(self._process.pid, memory_bytes, cpu)  # it imports nothing before it is asked
+            _limit(self._process.pid, memory_bytes)  # it imports nothing before it is asked
             self.runtime: str = self.ask({"runtime": runtime}, timeout_s)["runtime"]
         except BaseException:
             self.kill()
@@ -159,15 +157,13 @@ class WorkerProcess:
         return f": {words[-1]}" if words else ""
 
 
-def _limit(pid: int, memory_bytes: int, cpu: int | None) -> None:
+def _limit(pid: int, memory_bytes: int) -> None:
     """Limit a process from outside: under emulation its own limits would be those of the emulated system."""
     if sys.platform == "linux":
         import resource
 
         resource.prlimit(pid, resource.RLIMIT_AS, (memory_bytes, memory_bytes))
         resource.prlimit(pid, resource.RLIMIT_CORE, (0, 0))
-        if cpu is not None:
-            os.sched_setaffinity(pid, {cpu})
 
 
 def _describe_status(status: int | None) -> str:
