@@ -178,6 +178,7 @@ def _console() -> Any:
 def main() -> None:
     """Entry point: every failure ends in one clear line on stderr and the exit code of `compress.errors`."""
     signal.signal(signal.SIGTERM, _terminated)
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would call home and write into the user's cache folder
     try:
         code = app(standalone_mode=False)
         sys.exit(code or 0)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from compress.debian import apt
 from compress.errors import ToolError
-from compress.targets.arm64 import Arm64, apt, find, install, installation
+from compress.targets.arm64 import Arm64, find, install, installation
 from compress.targets.arm64 import install as install_function
 from compress.targets.arm64.installation import MANIFEST, compute_key, locate
 

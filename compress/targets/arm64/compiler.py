@@ -8,8 +8,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from compress.debian.commands import run
 from compress.errors import ToolError
-from compress.targets.arm64.commands import run
 
 CANDIDATES = ("cc", "gcc", "clang")
 FLAGS = ("-std=c11", "-D_DEFAULT_SOURCE", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC")

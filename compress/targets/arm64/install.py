@@ -17,9 +17,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from compress.debian import apt
+from compress.debian.commands import require, run
 from compress.errors import ToolError
-from compress.targets.arm64 import apt
-from compress.targets.arm64.commands import require, run
 from compress.targets.arm64.compiler import compile_library, find_compiler
 from compress.targets.arm64.core_root import make_core_root
 from compress.targets.arm64.installation import (

@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from compress.debian.commands import require, run
 from compress.errors import ToolError
-from compress.targets.arm64.commands import require, run
 
 ETC = Path("/etc/apt")
 RELEASES = "buster|bullseye|bookworm|trixie|forky|oldoldstable|oldstable|stable|testing|unstable|sid"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from compress.debian.apt import read_sources
 from compress.errors import ToolError
-from compress.targets.arm64.apt import read_sources
 
 MIRROR = "http://mirror.example/debian"
 

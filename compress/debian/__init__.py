@@ -8,8 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from compress.targets.arm64.apt import download
-from compress.targets.arm64.commands import require, run
+from compress.debian.apt import download
+from compress.debian.commands import require, run
 
 RELEASE = "bookworm"
 
