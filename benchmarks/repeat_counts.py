@@ -1,0 +1,57 @@
+"""Are the counts exact? Each model is counted in two sessions of its own, and the counts are held against each other.
+
+The last column holds the executed multiply-accumulates against the graph's. They differ where a kernel computes more
+than the graph asks for: XNNPACK's tiles have 4 or 6 rows (49 pixels make 54 rows of 6), dot products take input channels
+by 4 (a grey image's one channel becomes 4), outputs come by 8 or 16 (10 classes become 16).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from compress.home import default_home
+from compress.targets import open_session
+from compress.types import Results
+
+CORES = ("cortex-a53", "cortex-a55", "cortex-a72", "cortex-a76")
+ALLOWED = {"litert": 0.0, "onnxruntime": 0.001}
+
+
+def main() -> int:
+    """Print the table; 1 if a count does not repeat."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="of a finished quickstart run")
+    folder = parser.parse_args().folder
+    results = Results.load(folder / "results.json")
+    measured = {(m.artifact, m.metric, m.target): m for m in results.measurements}
+    failed = False
+    print(
+        f"{'artifact':<26}{'core':<12}{'instructions':>14}{'again':>14}{'difference':>12}{'MACs executed / graph':>24}"
+    )
+    for artifact in (a for a in results.artifacts if a.format != "safetensors"):
+        for core in CORES:
+            first = measured.get((artifact.sha256, "instructions", core))
+            if first is None:
+                continue
+            spec = artifact.inputs[0]
+            sample = np.zeros([size or 1 for size in spec.shape], spec.dtype)
+            counts = []
+            for _ in range(2):
+                with open_session(core, default_home(), timeout_s=600) as session:
+                    counts.append(session.count(folder / artifact.path, sample))
+            difference = abs(counts[1].instructions / counts[0].instructions - 1)
+            failed |= difference > ALLOWED[first.runtime.split()[0]]
+            ratio = counts[0].executed_macs / measured[artifact.sha256, "macs", "host"].value
+            print(
+                f"{artifact.name:<26}{core:<12}{counts[0].instructions:>14,}{counts[1].instructions:>14,}"
+                f"{difference:>12.4%}{ratio:>24.3f}"
+            )
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
