@@ -1,7 +1,7 @@
 """Are the counts exact? Each model is counted in two sessions of its own, and the counts are held against each other.
 
 The last column holds the executed multiply-accumulates against the graph's. They differ where a kernel computes more
-than the graph asks for: XNNPACK's tiles have 4 or 6 rows (49 pixels make 54 rows of 6), dot products take input channels
+than the graph asks for: XNNPACK's tiles have 4 or 6 rows (49 pixels make 54 rows of 6), dot products take channels
 by 4 (a grey image's one channel becomes 4), outputs come by 8 or 16 (10 classes become 16).
 """
 
