@@ -13,7 +13,7 @@ from compress.progress import Progress
 from compress.quantize import Float32
 from compress.recipe import Recipe
 from compress.run_folder import write_run
-from compress.stages.context import Run
+from compress.stages.context import Run, build_call
 from compress.stages.evaluate import Emulated, emulate, host_outputs, time_on_host
 from compress.stages.export import Exported, export_model, read_scheme, weights_artifact
 from compress.stages.measurements import measure
@@ -65,7 +65,7 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
 
 def _prepare(recipe: Recipe, home: Path, progress: Progress) -> Run:
     with progress.stage("load the data") as stage:
-        task = recipe.task.build(home=home)
+        task = build_call(recipe.task, home=home)
         if not isinstance(task, Task):
             raise DataError(
                 f"{recipe.task.path}: returned {type(task).__name__}; expected a compress.tasks.Task; return one"

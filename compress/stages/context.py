@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from compress.errors import CompressError, ModelError
 from compress.progress import Progress, Stage
-from compress.recipe import Recipe
+from compress.recipe import Call, Recipe
 from compress.store import StageResult, Store, code_version
 from compress.tasks import Task
 from compress.types import Json
@@ -43,6 +44,27 @@ class Step:
     inputs: Mapping[str, str]
     code: tuple[str, ...]
     libraries: tuple[str, ...]
+
+
+def build_call(call: Call, **provided: object) -> object:
+    """What a recipe's callable returns; its own errors become one line that names it.
+
+    Args:
+        call: from the recipe.
+        provided: arguments that the pipeline supplies.
+
+    Raises:
+        ModelError: the callable raised.
+        CompressError: the callable raised it on purpose.
+    """
+    try:
+        return call.build(**provided)
+    except CompressError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"{call.path}: raised {type(error).__name__}: {error}; expected a result; mend it or its args in the recipe"
+        ) from error
 
 
 def execute_step(

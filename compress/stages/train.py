@@ -15,7 +15,7 @@ from compress.distill import Augment, Distillation, Epoch, Schedule, choose_devi
 from compress.errors import ModelError
 from compress.progress import Stage
 from compress.recipe import DistillConfig, ModelCall, TrainConfig
-from compress.stages.context import Run, Step, execute_step
+from compress.stages.context import Run, Step, build_call, execute_step
 from compress.types import Json
 
 
@@ -45,7 +45,7 @@ class Trained:
 def build_model(run: Run, call: ModelCall) -> nn.Module:
     """An untrained model for the run's task: the same weights for the same seed."""
     torch.manual_seed(run.recipe.seed)
-    model = call.build(in_channels=run.task.input_shape[0], classes=len(run.task.classes))
+    model = build_call(call, in_channels=run.task.input_shape[0], classes=len(run.task.classes))
     if not isinstance(model, nn.Module):
         raise ModelError(
             f"{call.path}: returned {type(model).__name__}; expected a torch.nn.Module; return the model itself"

@@ -49,6 +49,10 @@ def missing_file() -> Task:
     return digits()
 
 
+def raises(*, classes: int) -> nn.Module:
+    raise RuntimeError(f"no {classes} today")
+
+
 def no_module(*, classes: int) -> int:
     return classes
 

@@ -67,6 +67,11 @@ def test_a_model_that_is_none(compress, altered, tmp_path: Path) -> None:
     )
 
 
+def test_a_model_that_raises(compress, altered, tmp_path: Path) -> None:
+    recipe = altered((STUDENT, '"faulty:raises"'))
+    fails(compress("run", recipe, "-o", tmp_path / "out"), 3, "faulty:raises: raised RuntimeError: no 10 today")
+
+
 def test_constant_outputs_fail_outright(compress, altered, tiny_run: Path, tmp_path: Path) -> None:
     del tiny_run  # its teacher is in the store
     recipe = altered(
