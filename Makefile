@@ -12,7 +12,7 @@ demo: setup  ## Run pipelines/quickstart.yaml from teacher to verdict.
 
 test: setup  ## Pass all tests.
 	@$(BIN)/compress doctor --install
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: setup  ## Format, lint, types, import contracts.
 	@$(BIN)/ruff format --check .
