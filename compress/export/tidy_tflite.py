@@ -34,6 +34,28 @@ class _AlignedBuffer(schema.BufferT):  # type: ignore[misc]
         return schema.BufferEnd(builder)
 
 
+class _SharedQuantization(schema.QuantizationParametersT):  # type: ignore[misc]
+    """Quantisation parameters that write an array of zero points once for all tensors that have the same.
+
+    Zero points are 64-bit, and those of per_channel weights and biases are all 0: a sixth of a small int8 model.
+    """
+
+    written: dict[bytes, Any]
+
+    def Pack(self, builder: Any) -> Any:
+        if self.min is not None or self.max is not None or self.details is not None or self.scale is None:
+            return super().Pack(builder)
+        scale = builder.CreateNumpyVector(np.asarray(self.scale, np.float32))
+        zero_points = np.asarray(self.zeroPoint, np.int64)
+        if zero_points.tobytes() not in self.written:
+            self.written[zero_points.tobytes()] = builder.CreateNumpyVector(zero_points)
+        schema.QuantizationParametersStart(builder)
+        schema.QuantizationParametersAddScale(builder, scale)
+        schema.QuantizationParametersAddZeroPoint(builder, self.written[zero_points.tobytes()])
+        schema.QuantizationParametersAddQuantizedDimension(builder, self.quantizedDimension)
+        return schema.QuantizationParametersEnd(builder)
+
+
 def tidy(content: bytes) -> bytes:
     """The same model with our names and nothing of its maker in it.
 
@@ -45,6 +67,7 @@ def tidy(content: bytes) -> bytes:
     model.description = b"compress"
     model.metadata = [entry for entry in model.metadata or [] if entry.name in _KEPT_METADATA]
     _drop_unused_buffers(model)
+    _share_zero_points(model)
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
@@ -67,6 +90,15 @@ def _rename(model: Any) -> None:
     for signature in model.signatureDefs or []:
         for entry in (*signature.inputs, *signature.outputs):
             entry.name = graph.tensors[entry.tensorIndex].name
+
+
+def _share_zero_points(model: Any) -> None:
+    written: dict[bytes, Any] = {}
+    for tensor in model.subgraphs[0].tensors:
+        if tensor.quantization is not None:
+            shared = _SharedQuantization()
+            shared.__dict__.update(tensor.quantization.__dict__, written=written)
+            tensor.quantization = shared
 
 
 def _drop_unused_buffers(model: Any) -> None:

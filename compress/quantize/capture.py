@@ -115,6 +115,7 @@ def _flatten(exported: fx.GraphModule, model_name: str) -> fx.GraphModule:
             flat.graph.output(copies[_only_output(node, model_name)])
         else:
             copies[node] = flat.graph.node_copy(node, copies.__getitem__)
+    flat.eval()
     return drop_unused(flat)
 
 

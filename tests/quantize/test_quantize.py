@@ -31,6 +31,19 @@ def integers(real: Tensor, entry: dict[str, Any]) -> NDArray[np.int64]:
     return np.clip(stored, -128, 127).astype(np.int64)
 
 
+def check_stored(graph: QuantizedGraph, layer: str, model: nn.Module) -> None:
+    """Weights are the nearest steps of max|w| / 127 per channel, biases of input scale * weight scale."""
+    weight = model.get_parameter("weight").detach().double().numpy()
+    scale = np.abs(weight).reshape(len(weight), -1).max(1) / 127
+    np.testing.assert_allclose(graph.qparams[f"{layer}.weight"]["scale"], scale, rtol=1e-6)
+    per_channel = scale.reshape(-1, *[1] * (weight.ndim - 1))
+    assert np.abs(buffer(graph, "weight_q") - weight / per_channel).max() <= 0.501
+    bias = model.get_parameter("bias").detach().double().numpy()
+    accumulator = scale * graph.qparams["input_1"]["scale"]
+    np.testing.assert_allclose(graph.qparams[f"{layer}.bias"]["scale"], accumulator, rtol=1e-6)
+    np.testing.assert_allclose(buffer(graph, "bias_q"), bias / accumulator, rtol=1e-6, atol=0.501)
+
+
 def integer_layer(windows: NDArray[np.int64], graph: QuantizedGraph, layer: str, output: str) -> NDArray[np.int64]:
     """int32 accumulation and requantisation, as Jacob et al. 2018 (section 2.2) define them.
 
@@ -56,6 +69,7 @@ def test_convolution_is_integer_arithmetic(stride: int, padding: int, clip: nn.M
     windows = sliding_window_view(padded, (3, 3), axis=(2, 3))[:, :, ::stride, ::stride]
     taps = windows.transpose(0, 2, 3, 1, 4, 5).reshape(*windows.shape[:1], *windows.shape[2:4], -1)
     expected = integer_layer(taps, graph, "conv2d", output).transpose(0, 3, 1, 2)
+    check_stored(graph, "conv2d", model)
     check_integers(graph, IMAGES, expected, output)
 
 
@@ -76,7 +90,9 @@ class Clipped(nn.Module):
 def test_linear_is_integer_arithmetic() -> None:
     torch.manual_seed(1)
     rows = IMAGES.flatten(1)[:, :50]
-    graph = quantize(nn.Linear(50, 7), rows[:1], StaticInt8(), rows)
+    model = nn.Linear(50, 7)
+    graph = quantize(model, rows[:1], StaticInt8(), rows)
+    check_stored(graph, "linear", model)
     centred = integers(rows, graph.qparams["input_1"]) - graph.qparams["input_1"]["zero_point"]
     check_integers(graph, rows, integer_layer(centred, graph, "linear", "linear"), "linear")
 
@@ -137,6 +153,28 @@ def test_an_output_that_is_always_zero_is_exactly_zero() -> None:
     nn.init.constant_(conv.bias, -1000.0)  # type: ignore[arg-type]
     graph = quantize(nn.Sequential(conv, nn.ReLU()), IMAGES[:1], StaticInt8(), IMAGES)
     assert torch.equal(graph.module(IMAGES), torch.zeros(130, 6, 7, 7))
+
+
+def test_an_output_range_far_below_a_product_is_coarsened_to_what_runtimes_requantise() -> None:
+    conv = nn.Conv2d(4, 1, 1)
+    nn.init.ones_(conv.weight)
+    nn.init.constant_(conv.bias, -float(IMAGES.sum(1).max()) + 1e-4)  # type: ignore[arg-type]
+    graph = quantize(nn.Sequential(conv, nn.ReLU()), IMAGES[:1], StaticInt8(), IMAGES)
+    ratio = graph.qparams["conv2d.bias"]["scale"][0] / graph.qparams["relu"]["scale"]
+    assert ratio == pytest.approx(128, rel=0.01)  # XNNPACK ends at 256; unlimited it would be 3e4
+
+
+def test_sums_of_equal_scales_do_not_tie() -> None:
+    class Sum(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            high, low = nn.functional.relu6(image * 9), nn.functional.relu6(image * 7)
+            return high + low
+
+    graph = quantize(Sum(), IMAGES[:1], StaticInt8(), IMAGES)
+    scales = {name: entry["scale"] for name, entry in graph.qparams.items() if "." not in name}
+    *_, high, low, total = scales.values()
+    assert high == low
+    assert total == pytest.approx(2 * high * (1 + 1 / 128), rel=1e-6)
 
 
 NAN = IMAGES.clone()

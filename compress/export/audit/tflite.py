@@ -24,7 +24,7 @@ def audit_tflite(content: bytes, path: Path) -> Json:
     """The report of `compress.export.audit.audit` for a TFLite file."""
     try:
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-        return _report(model, len(content))
+        return _report(model, content)
     except (struct.error, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         # What reading beyond the end of a flatbuffer raises in Python: every offset in it is trusted.
         raise ModelError(
@@ -33,7 +33,7 @@ def audit_tflite(content: bytes, path: Path) -> Json:
         ) from error
 
 
-def _report(model: Any, size_bytes: int) -> Json:
+def _report(model: Any, content: bytes) -> Json:
     (graph,) = model.subgraphs
     operators = [_operator(model, graph, op, number) for number, op in enumerate(graph.operators)]
     return {
@@ -41,7 +41,7 @@ def _report(model: Any, size_bytes: int) -> Json:
         "schema_version": int(model.version),
         "inputs": [_spec(graph.tensors[index]) for index in graph.inputs],
         "outputs": [_spec(graph.tensors[index]) for index in graph.outputs],
-        **summarize(operators, _bytes(model, graph), size_bytes),
+        **summarize(operators, _bytes(model, graph, content), len(content)),
     }
 
 
@@ -81,17 +81,14 @@ def _macs(kind: str, inputs: list[Any], outputs: list[Any]) -> int:
     return output * shapes[0][-1]
 
 
-def _bytes(model: Any, graph: Any) -> Bytes:
+def _bytes(model: Any, graph: Any, content: bytes) -> Bytes:
     parts = Bytes()
     for op in graph.operators:
         kind = _OPERATORS[model.operatorCodes[op.opcodeIndex].builtinCode]
         for position, index in enumerate(op.inputs):
             if index >= 0:
                 _count_constant(model, graph.tensors[index], parts, position == 2 and kind in _MATRIX_PRODUCTS)
-    for tensor in graph.tensors:
-        if tensor.quantization is not None:
-            arrays = (getattr(tensor.quantization, name) for name in ("min", "max", "scale", "zeroPoint"))
-            parts.quantization += sum(_size(array) for array in arrays)
+    parts.quantization = _quantization_bytes(content)
     parts.metadata = len(model.description or b"")
     for entry in model.metadata or []:
         parts.metadata += len(entry.name) + _size(model.buffers[entry.buffer].data)
@@ -110,6 +107,21 @@ def _count_constant(model: Any, tensor: Any, parts: Bytes, is_bias: bool) -> Non
         parts.biases += len(data)
     else:
         parts.weights += len(data)
+
+
+def _quantization_bytes(content: bytes) -> int:
+    """Scales and zero points; an array that several tensors refer to counts once."""
+    graph = schema.Model.GetRootAs(content, 0).Subgraphs(0)
+    sizes: dict[int, int] = {}
+    for index in range(graph.TensorsLength()):
+        table = graph.Tensors(index).Quantization()
+        for slot, width in (
+            ((4, 4), (6, 4), (8, 4), (10, 8)) if table is not None else ()
+        ):  # min, max, scale, zero_point
+            offset = table._tab.Offset(slot)
+            if offset:
+                sizes[table._tab.Vector(offset)] = width * table._tab.VectorLen(offset)
+    return sum(sizes.values())
 
 
 def _size(array: Any) -> int:
