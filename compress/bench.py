@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +20,11 @@ from compress.export.audit import audit_in_child
 from compress.measure.latency import counts, latency
 from compress.measure.machine import machine_facts
 from compress.store import file_sha256
-from compress.targets import Session, core_names, open_session
+from compress.targets import Session, arm64, core_names, open_session
 from compress.types import Artifact, Format, Json, Measurement, TensorSpec
 
 WARMUP = 10
+MOST_VALUES = 1 << 26
 FORMATS: dict[str, Format] = {".onnx": "onnx", ".tflite": "tflite"}
 
 
@@ -40,7 +43,7 @@ def bench_file(file: Path, targets: tuple[str, ...], home: Path, *, inferences: 
     Args:
         file: .onnx or .tflite, with one input.
         targets: `host` or names of emulated cores.
-        home: where the ARM64 runtimes are kept; installed if a core is asked for.
+        home: where the ARM64 runtimes are kept; installed there if a core is asked for.
         inferences: timed on the host.
         threads: on the host.
         seed: of the random input, uniform in [0, 1) before quantisation.
@@ -57,6 +60,8 @@ def bench_file(file: Path, targets: tuple[str, ...], home: Path, *, inferences: 
     if file.suffix not in FORMATS:
         raise ModelError(f"{file}: suffix is {file.suffix or 'missing'}; expected .onnx or .tflite; rename the file")
     audit = audit_in_child(file)
+    if set(targets) != {"host"}:
+        arm64.install(home, lambda text: print(text, file=sys.stderr))
     measurements: list[Measurement] = []
     for target in targets:
         with open_session(target, home, timeout_s=600) as session:
@@ -116,6 +121,11 @@ def _random_input(file: Path, inputs: tuple[TensorSpec, ...], seed: int) -> NDAr
         )
     spec = inputs[0]
     shape = [size if size is not None else 1 for size in spec.shape]
+    if np.dtype(spec.dtype).kind not in "fiub" or math.prod(shape) > MOST_VALUES:
+        raise ModelError(
+            f"{file}: input {spec.name} is {spec.dtype} of shape {spec.shape}; expected numbers, at most"
+            f" {MOST_VALUES:,} of them; bench image models"
+        )
     values = np.random.default_rng(seed).random(shape, dtype=np.float32)
     if spec.scale is not None and spec.zero_point is not None:
         limits = np.iinfo(spec.dtype)

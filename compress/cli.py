@@ -8,13 +8,16 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 import typer
 
 from compress import __version__
 from compress.errors import EXIT_INTERNAL, EXIT_USAGE, CompressError, ToolError
+
+if TYPE_CHECKING:
+    from compress.types import Results
 
 app = typer.Typer(
     name="compress",
@@ -64,7 +67,6 @@ def run(
     from compress.recipe import load_recipe
     from compress.report.terminal import render
 
-    sys.path.append(str(Path.cwd()))  # so that a recipe finds the modules beside which it is run
     loaded = load_recipe(recipe)
     folder = output if output is not None else Path("artifacts") / loaded.name
     console = _console()
@@ -75,21 +77,27 @@ def run(
         progress.close()
     render(results, console)
     if not quiet:
-        _print_next(folder, recipe)
+        _print_next(folder, recipe, results)
     raise typer.Exit(exit_code(results.verdicts))
 
 
-def _print_next(folder: Path, recipe: Path) -> None:
-    console = _console()
-    console.print(f"\nReport   {folder / 'report.html'}", soft_wrap=True, highlight=False)
-    console.print(f"Models   {folder / 'models'}", soft_wrap=True, highlight=False)
-    console.print("\nNext:", highlight=False)
-    for command, why in (
-        (f"compress gate {folder}", "the verdict again, as an exit code"),
-        (f"compress bench {folder}/models/student-int8.tflite --target cortex-a76", "any model file, on any target"),
-        (f"compress run {recipe}", "after editing it: only what changed runs again"),
-    ):
-        console.print(f"  {command}   [dim]# {why}[/]", soft_wrap=True, highlight=False)
+def _print_next(folder: Path, recipe: Path, results: Results) -> None:
+    files = [artifact.path for artifact in results.artifacts if artifact.format != "safetensors"]
+    cores = [m.target for m in results.measurements if m.metric == "instructions"]
+    target = f" --target {cores[-1]}" if cores else ""
+    program = Path(sys.argv[0])
+    name = f"{sys.executable} -m compress" if program.name == "__main__.py" else os.path.relpath(program)
+    lines = [
+        "",
+        f"Report   {folder / 'report.html'}",
+        f"Models   {folder / 'models'}",
+        "",
+        "Next:",
+        f"  {name} gate {folder}   # the verdict again, as an exit code",
+        f"  {name} bench {folder / files[-1]}{target}   # any model file, on any target",
+        f"  {name} run {recipe}   # after editing it: only what changed runs again",
+    ]
+    print("\n".join(lines))
 
 
 @app.command()
@@ -118,10 +126,10 @@ def gate(
 
 @app.command()
 def report(folder: RunFolder) -> None:
-    """Draw report.html and report.md anew from a run's results.json."""
-    from compress.run_folder import load_results, write_reports
+    """Draw report.html, report.md and junit.xml anew from a run's results.json."""
+    from compress.run_folder import write_reports
 
-    for path in write_reports(folder, load_results(folder)):
+    for path in write_reports(folder):
         print(path)
 
 
@@ -143,7 +151,7 @@ def bench(
     ] = None,
     inferences: Annotated[int, typer.Option(min=1, help="Timed inferences on the host.")] = 100,
     threads: Annotated[int, typer.Option(min=1, help="Threads on the host.")] = 1,
-    seed: Annotated[int, typer.Option(help="Of the random input.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random input.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print measurements as JSON.")] = False,
 ) -> None:
     """Audit and measure any model file: latency on the host, exact instructions on ARM64 cores."""
@@ -175,9 +183,14 @@ def _console() -> Any:
     return Console(width=None if sys.stdout.isatty() else 100)
 
 
+class _Terminated(BaseException):
+    """SIGTERM came; unwinds like KeyboardInterrupt, so that workers end and temporary files go."""
+
+
 def main() -> None:
     """Entry point: every failure ends in one clear line on stderr and the exit code of `compress.errors`."""
     signal.signal(signal.SIGTERM, _terminated)
+    sys.path.append(str(Path.cwd()))  # so that a recipe finds the modules beside which the command is typed
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would call home and write into the user's cache folder
     try:
         code = app(standalone_mode=False)
@@ -186,6 +199,8 @@ def main() -> None:
         _fail(str(error), error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted; the same command goes on where it stopped", 130)
+    except _Terminated:
+        _fail("terminated; the same command goes on where it stopped", 143)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
@@ -204,7 +219,7 @@ def main() -> None:
 
 
 def _terminated(*_: object) -> None:
-    _fail("terminated; the same command goes on where it stopped", 143)
+    raise _Terminated
 
 
 def _fail(message: str, code: int) -> None:

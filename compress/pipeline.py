@@ -12,7 +12,7 @@ from compress.gate import judge
 from compress.progress import Progress
 from compress.quantize import Float32
 from compress.recipe import Recipe
-from compress.run_folder import write_run
+from compress.run_folder import check_folder, write_run
 from compress.stages.context import Run, build_call
 from compress.stages.evaluate import Emulated, emulate, host_outputs, time_on_host
 from compress.stages.export import Exported, export_model, read_scheme, weights_artifact
@@ -37,6 +37,7 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
     Raises:
         CompressError: any of its kinds; nothing half-written is left under a final name.
     """
+    check_folder(folder)
     with folder_lock(folder):
         run = _prepare(recipe, home, progress)
         trained = _train(run)

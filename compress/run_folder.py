@@ -10,13 +10,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from compress import __version__
-from compress.errors import DataError, NoVerdictError
+from compress.errors import DataError, NoVerdictError, RecipeError
 from compress.store import file_sha256, write_atomic
 from compress.types import SCHEMA_VERSION, Json, Measurement, Results
 
@@ -24,58 +22,70 @@ MANIFEST = "manifest.json"
 RESULTS = "results.json"
 
 
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that holds something else than a run, before any time is spent.
+
+    Raises:
+        RecipeError: it is not empty, and no run wrote it.
+    """
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if names - {".lock"} and not names & {MANIFEST, RESULTS} and not _is_unfinished(names):
+        raise RecipeError(
+            f"{folder}: holds {sorted(names)[0]} and is no run's folder; expected a new, an empty or an older run's"
+            " folder; choose another with --output"
+        )
+
+
 def write_run(folder: Path, results: Results, models: Mapping[str, Path]) -> None:
-    """Write everything a run leaves.
+    """Write everything a run leaves; the manifest goes first and comes last.
 
     Args:
-        folder: made if need be; an older run in it is replaced.
+        folder: made if need be; an older run in it is replaced, other files in it stay.
         results: of the run.
         models: path relative to the folder -> the file to copy there.
     """
-    manifest = folder / MANIFEST
-    text = results.to_json()
-    if manifest.exists() and _is_current(folder, text, models):
+    content = {name: source.read_bytes() for name, source in models.items()}
+    content[RESULTS] = results.to_json().encode()
+    content |= _draw(results)
+    manifest = _manifest(results, content)
+    if _is_whole(folder, manifest):
         return
-    manifest.unlink(missing_ok=True)
-    shutil.rmtree(folder / "models", ignore_errors=True)
-    for name, source in models.items():
-        write_atomic(folder / name, source.read_bytes())
-    write_atomic(folder / RESULTS, text.encode())
-    reports = write_reports(folder, results)
-    files = [*(folder / name for name in models), folder / RESULTS, *reports]
-    write_atomic(manifest, _manifest(folder, results, files).encode())
+    old = _listed(folder)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for name in old - set(content):
+        (folder / name).unlink(missing_ok=True)
+    for name, data in content.items():
+        write_atomic(folder / name, data)
+    write_atomic(folder / MANIFEST, manifest.encode())
 
 
-def write_reports(folder: Path, results: Results) -> tuple[Path, ...]:
-    """Draw report.html, report.md and junit.xml from results alone.
+def write_reports(folder: Path) -> tuple[Path, ...]:
+    """Draw the reports again from results.json alone, and bring the manifest up to date.
 
-    A manifest that is there already is brought up to date, so that a redrawn report still verifies.
+    Raises:
+        NoVerdictError, DataError: as `load_results`.
     """
-    from compress.report import html, junit, markdown
-
-    written = []
-    for name, draw in (("report.html", html), ("report.md", markdown), ("junit.xml", junit)):
-        write_atomic(folder / name, draw(results).encode())
-        written.append(folder / name)
-    manifest = folder / MANIFEST
-    if manifest.exists():
-        files = [folder / name for name in json.loads(manifest.read_text())["files"]]
-        write_atomic(manifest, _manifest(folder, results, files).encode())
-    return tuple(written)
+    results = load_results(folder)
+    drawn = _draw(results)
+    listed = _read_manifest(folder)
+    for name, data in drawn.items():
+        write_atomic(folder / name, data)
+        listed["files"][name] = _entry(data)
+    write_atomic(folder / MANIFEST, _text(listed).encode())
+    return tuple(folder / name for name in drawn)
 
 
 def load_results(folder: Path) -> Results:
-    """results.json of a run.
+    """results.json of a finished run, held against its manifest.
 
     Raises:
-        NoVerdictError: there is none, or the run is unfinished.
-        DataError: it cannot be understood.
+        NoVerdictError: the run is unfinished.
+        DataError: results.json is not the one that the run wrote, or cannot be understood.
     """
     path = folder / RESULTS
-    if not path.is_file():
-        raise NoVerdictError(
-            f"{folder}: no {RESULTS}; expected a folder that `compress run` finished; run its recipe first"
-        )
+    listed = _read_manifest(folder)["files"]
+    if RESULTS not in listed or not _holds(path, listed[RESULTS]["sha256"]):
+        raise DataError(f"{path}: missing or changed; expected the file of the manifest; run the recipe again")
     try:
         return Results.load(path)
     except (ValueError, OSError) as error:
@@ -89,34 +99,62 @@ def verify_manifest(folder: Path) -> int:
         NoVerdictError: there is no manifest: the run is unfinished.
         DataError: a file is missing, changed, or the manifest cannot be read.
     """
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise NoVerdictError(f"{folder}: no {MANIFEST}; the run is unfinished; run the recipe again")
-    try:
-        files: dict[str, Json] = json.loads(path.read_text())["files"]
-        expected = {name: entry["sha256"] for name, entry in files.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: not a manifest ({error}); expected one of `compress run`; run it again") from error
-    bad = [name for name, sha256 in expected.items() if not _holds(folder / name, sha256)]
+    files = _read_manifest(folder)["files"]
+    bad = [name for name, entry in files.items() if not _holds(folder / name, entry["sha256"])]
     if bad:
         raise DataError(
             f"{folder}: {', '.join(bad)} missing or changed; expected the files of the manifest; run the recipe again"
         )
-    return len(expected)
+    return len(files)
 
 
-def _manifest(folder: Path, results: Results, files: list[Path]) -> str:
-    entries = {
-        path.relative_to(folder).as_posix(): {"sha256": file_sha256(path), "size_bytes": path.stat().st_size}
-        for path in files
-    }
-    manifest = {
-        "schema_version": SCHEMA_VERSION,
-        "compress": __version__,
-        "name": results.name,
-        "identity": _identity(results),
-        "files": entries,
-    }
+def _draw(results: Results) -> dict[str, bytes]:
+    from compress.report import html, junit, markdown
+
+    drawn = {"report.html": html(results), "report.md": markdown(results), "junit.xml": junit(results)}
+    return {name: text.encode() for name, text in drawn.items()}
+
+
+def _read_manifest(folder: Path) -> dict[str, Json]:
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise NoVerdictError(
+            f"{folder}: no {MANIFEST}; expected a folder that `compress run` finished; run its recipe (again)"
+        )
+    try:
+        manifest = json.loads(path.read_text())
+        for name, entry in manifest["files"].items():
+            if Path(name).is_absolute() or ".." in Path(name).parts or not isinstance(entry["sha256"], str):
+                raise ValueError(f"entry {name!r}")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: not a manifest ({error}); expected one of `compress run`; run it again") from error
+    return dict(manifest)
+
+
+def _listed(folder: Path) -> set[str]:
+    try:
+        return set(_read_manifest(folder)["files"])
+    except (NoVerdictError, DataError):
+        return set()
+
+
+def _manifest(results: Results, content: Mapping[str, bytes]) -> str:
+    return _text(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "compress": __version__,
+            "name": results.name,
+            "identity": _identity(results),
+            "files": {name: _entry(data) for name, data in content.items()},
+        }
+    )
+
+
+def _entry(data: bytes) -> Json:
+    return {"sha256": hashlib.sha256(data).hexdigest(), "size_bytes": len(data)}
+
+
+def _text(manifest: Json) -> str:
     return json.dumps(manifest, indent=1, sort_keys=True) + "\n"
 
 
@@ -133,19 +171,17 @@ def _varies(measurement: Measurement) -> bool:
     return counted and measurement.runtime.startswith("onnxruntime")
 
 
-def _is_current(folder: Path, text: str, models: Mapping[str, Path]) -> bool:
+def _is_whole(folder: Path, manifest: str) -> bool:
     try:
-        listed = json.loads((folder / MANIFEST).read_text())["files"]
-        verify_manifest(folder)
-    except (OSError, ValueError, KeyError, DataError):
+        return (folder / MANIFEST).read_text() == manifest and verify_manifest(folder) > 0
+    except (OSError, ValueError, DataError):
         return False
-    same_results = listed.get(RESULTS, {}).get("sha256") == hashlib.sha256(text.encode()).hexdigest()
-    return (
-        same_results
-        and set(models) <= set(listed)
-        and all(listed[name]["sha256"] == file_sha256(source) for name, source in models.items())
-    )
+
+
+def _is_unfinished(names: set[str]) -> bool:
+    """Whether a run that was killed while it wrote may have left these."""
+    return names <= {".lock", "models", RESULTS, "report.html", "report.md", "junit.xml"} and ".lock" in names
 
 
 def _holds(path: Path, sha256: str) -> bool:
-    return path.is_file() and os.access(path, os.R_OK) and file_sha256(path) == sha256
+    return path.is_file() and file_sha256(path) == sha256

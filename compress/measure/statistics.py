@@ -112,9 +112,7 @@ def compare_paired(reference_correct: ArrayLike, candidate_correct: ArrayLike) -
     reference, candidate = np.asarray(reference_correct), np.asarray(candidate_correct)
     _check_pair(reference, candidate)
     if reference.dtype != np.bool_ or candidate.dtype != np.bool_:
-        raise ValueError(
-            f"expected booleans (was the image right?), got {reference.dtype} and {candidate.dtype}"
-        )
+        raise ValueError(f"expected booleans (was the image right?), got {reference.dtype} and {candidate.dtype}")
     lost = int(np.count_nonzero(reference & ~candidate))
     gained = int(np.count_nonzero(candidate & ~reference))
     return PairedDrop(
@@ -127,9 +125,7 @@ def compare_paired(reference_correct: ArrayLike, candidate_correct: ArrayLike) -
     )
 
 
-def estimate_macro_f1(
-    labels: ArrayLike, predictions: ArrayLike, seed: int, resamples: int = 2000
-) -> Estimate:
+def estimate_macro_f1(labels: ArrayLike, predictions: ArrayLike, seed: int, resamples: int = 2000) -> Estimate:
     """Mean of the classes' F1 scores, with a percentile bootstrap interval (Efron, Tibshirani 1993).
 
     Args:
@@ -167,14 +163,10 @@ def summarize_latency(samples_ms: ArrayLike) -> LatencySummary:
     """
     samples = _latencies(samples_ms)
     p50, p90, p99 = (float(p) for p in np.percentile(samples, [50, 90, 99]))
-    return LatencySummary(
-        p50=p50, p90=p90, p99=p99, n=samples.size, median_interval=_median_interval(samples)
-    )
+    return LatencySummary(p50=p50, p90=p90, p99=p99, n=samples.size, median_interval=_median_interval(samples))
 
 
-def ratio_of_medians(
-    numerator_ms: ArrayLike, denominator_ms: ArrayLike, seed: int, resamples: int = 5000
-) -> Estimate:
+def ratio_of_medians(numerator_ms: ArrayLike, denominator_ms: ArrayLike, seed: int, resamples: int = 5000) -> Estimate:
     """Median latency of one artifact over that of another, with a percentile bootstrap interval.
 
     Args:
@@ -241,9 +233,7 @@ def _paired_classes(one: ArrayLike, other: ArrayLike) -> tuple[NDArray[np.int64]
 
 def _check_pair(one: NDArray[np.generic], other: NDArray[np.generic]) -> None:
     if one.ndim != 1 or one.shape != other.shape:
-        raise ValueError(
-            f"expected two arrays of one length, one value an image, got {one.shape} and {other.shape}"
-        )
+        raise ValueError(f"expected two arrays of one length, one value an image, got {one.shape} and {other.shape}")
     if one.size == 0:
         raise ValueError("expected at least one image, got none")
 

@@ -140,8 +140,8 @@ class Arm64Config(Part):
     """
 
     cores: Annotated[tuple[Annotated[str, AfterValidator(known_core)], ...], AfterValidator(distinct)]
-    images: int = Field(default=256, ge=1)
-    float_images: int = Field(default=32, ge=1)
+    images: int = Field(default=256, ge=2)
+    float_images: int = Field(default=16, ge=2)
 
 
 class BenchmarkConfig(Part):

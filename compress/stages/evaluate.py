@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -18,7 +19,7 @@ from compress.progress import Stage
 from compress.recipe import Arm64Config
 from compress.stages.context import Run, Step, execute_step
 from compress.stages.export import Exported
-from compress.targets import Session, decode, encode, open_session
+from compress.targets import Session, arm64, decode, encode, open_session
 from compress.types import Json
 
 CODE = ("compress.runtimes", "compress.targets")
@@ -46,7 +47,7 @@ def host_outputs(run: Run, exported: Exported) -> NDArray[np.generic]:
     step = Step(
         name="host_outputs",
         title=f"test {artifact.name} on the host",
-        config={},
+        config={"processor": machine_facts()["processor"]},  # its instruction set decides how int8 is computed
         inputs={"artifact": artifact.sha256, "test": run.task.test.sha256},
         code=CODE,
         libraries=RUNTIMES,
@@ -74,18 +75,21 @@ def emulate(
         has no measurement there, and its budgets are MISSING.
     """
     failures: list[str] = []
+    opened: dict[str, Session] = {}
+    stopped = threading.Event()
 
     def on_core(core: str) -> list[Emulated]:
         with ExitStack() as stack:
-            sessions: list[Session] = []
 
             def session() -> Session:
-                if not sessions:
-                    sessions.append(stack.enter_context(open_session(core, run.home, timeout_s=600)))
-                return sessions[0]
+                if core not in opened:
+                    opened[core] = stack.enter_context(open_session(core, run.home, timeout_s=600))
+                return opened[core]
 
             done = []
             for each in exported:
+                if stopped.is_set():
+                    break
                 try:
                     done.append(_emulate_one(run, config, core, each, session))
                 except ModelError as error:
@@ -93,7 +97,14 @@ def emulate(
             return done
 
     with ThreadPoolExecutor(EMULATED_AT_ONCE) as pool:
-        results = tuple(result for results in pool.map(on_core, config.cores) for result in results)
+        try:
+            results = tuple(result for results in pool.map(on_core, config.cores) for result in results)
+        except BaseException:  # Ctrl-C above all: end what runs in the other threads, or the pool waits for it
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            for each in list(opened.values()):
+                each.close()
+            raise
     return results, tuple(sorted(failures))
 
 
@@ -106,7 +117,7 @@ def _emulate_one(
         name="emulate",
         title=f"{core}: {artifact.name}",
         config={"core": core, "images": images},
-        inputs={"artifact": artifact.sha256, "test": run.task.test.sha256},
+        inputs={"artifact": artifact.sha256, "test": run.task.test.sha256, "installation": arm64.fingerprint(run.home)},
         code=CODE,
         libraries=(),
     )

@@ -58,7 +58,7 @@ def read_scheme(config: QuantizeConfig) -> Scheme:
 def export_model(run: Run, trained: Trained, scheme: Scheme, reference_images: int) -> tuple[Exported, ...]:
     """One artifact per format of the recipe, from one quantised torch graph."""
     role: Literal["teacher", "student"] = "teacher" if trained.role == "teacher" else "student"
-    files = {fmt: artifact_name(role, scheme.precision, fmt) for fmt in run.recipe.formats}
+    files = {fmt: f"model.{fmt}" for fmt in run.recipe.formats}  # no role: two roles may share a result
     step = Step(
         name="export",
         title=f"export {role} {scheme.precision}",
@@ -95,19 +95,19 @@ def export_model(run: Run, trained: Trained, scheme: Scheme, reference_images: i
         left = [{"node": node, "reason": reason} for node, reason in graph.left_in_float]
         (folder / "quantization.json").write_text(json.dumps({"parameters": graph.qparams, "left_in_float": left}))
         for done, (fmt, name) in enumerate(files.items()):
-            stage.advance(done, len(files), name)
+            stage.advance(done, len(files), fmt)
             export(graph.module, scheme.precision, fmt, folder / name, example)
 
     def summarize(folder: Path) -> str:
-        return ", ".join(f"{name} {(folder / name).stat().st_size:,} bytes" for name in files.values())
+        return ", ".join(f"{fmt} {(folder / name).stat().st_size:,} bytes" for fmt, name in files.items())
 
     result = execute_step(run, step, make, summarize)
     reference = np.load(result.path / "reference.npy")
     quantization = json.loads((result.path / "quantization.json").read_text())
     exported = []
-    for fmt, name in files.items():
-        file, sha256 = result.path / name, result.files[name]
-        facts = inspect_file(run, file, sha256)
+    for fmt, stored in files.items():
+        name, file, sha256 = artifact_name(role, scheme.precision, fmt), result.path / stored, result.files[stored]
+        facts = inspect_file(run, name, file, sha256)
         artifact = Artifact(
             name=name,
             role=trained.role,
@@ -133,12 +133,12 @@ def export_model(run: Run, trained: Trained, scheme: Scheme, reference_images: i
     return tuple(exported)
 
 
-def inspect_file(run: Run, file: Path, sha256: str) -> Json:
+def inspect_file(run: Run, name: str, file: Path, sha256: str) -> Json:
     """Inputs, outputs and runtime as the host's runtime reports them, and the audit of the graph."""
     step = Step(
         name="inspect",
-        title=f"audit {file.name}",
-        config={"name": file.name},
+        title=f"audit {name}",
+        config={},
         inputs={"file": sha256},
         code=("compress.export.audit", "compress.runtimes", "compress.targets.session"),
         libraries=("onnx", "onnxruntime", "ai-edge-litert"),

@@ -54,7 +54,7 @@ def measure(
     Raises:
         ModelError: an artifact's outputs are constant or not finite.
     """
-    host = {each.artifact.sha256: _on_host(each, outputs[each.artifact.sha256]) for each in exported}
+    host = {each.artifact.name: _on_host(each, outputs[each.artifact.sha256]) for each in exported}
     result = [*_torch(run, trained, classes)]
     for each in host.values():
         result += _static(each.exported)
@@ -76,7 +76,7 @@ def measure(
             )
     result += _between_formats(list(host.values()))
     for emulation in emulated:
-        result += _emulated(run, emulation, host[emulation.exported.artifact.sha256])
+        result += _emulated(run, emulation, host[emulation.exported.artifact.name])
     return tuple(result)
 
 
@@ -170,6 +170,7 @@ def _between_formats(host: Sequence[_OnHost]) -> list[Measurement]:
         a, b = one.exported.artifact, other.exported.artifact
         if (a.role, a.precision) == (b.role, b.precision) and a.format != b.format:
             result.append(score_agreement(one.predictions, other.predictions, "the two formats of one graph"))
+            result.append(score_agreement(other.predictions, one.predictions, "the two formats of one graph"))
     return result
 
 

@@ -124,9 +124,12 @@ def classify_test(run: Run, trained: Trained) -> Path:
     step = Step(
         name="classify",
         title=f"test {trained.role.replace('_', ' ')} in torch",
-        config={"model": {"call": trained.call.path, "args": trained.call.args}},
+        config={
+            "model": {"call": trained.call.path, "args": trained.call.args},
+            "device": dataclasses.asdict(choose_device()),
+        },
         inputs={"weights": trained.sha256, "test": run.task.test.sha256},
-        code=("compress.distill.train", trained.call.path.partition(":")[0]),
+        code=("compress.distill", trained.call.path.partition(":")[0]),
         libraries=("torch",),
     )
 

@@ -4,6 +4,6 @@ Everything lives in one private folder, made without root and without touching t
 """
 
 from compress.targets.arm64.install import install
-from compress.targets.arm64.installation import ENVIRONMENT, Arm64, find
+from compress.targets.arm64.installation import ENVIRONMENT, Arm64, find, fingerprint
 
-__all__ = ["ENVIRONMENT", "Arm64", "find", "install"]
+__all__ = ["ENVIRONMENT", "Arm64", "find", "fingerprint", "install"]

@@ -95,6 +95,16 @@ def find(home: Path) -> Arm64 | None:
     return Arm64(folder=folder) if (folder / MANIFEST).is_file() else None
 
 
+def fingerprint(home: Path) -> str:
+    """What the counts of an installation depend on: its key, and the exact packages that it was given.
+
+    Raises:
+        FileNotFoundError: there is none in `home`.
+    """
+    installed = (locate(home) / MANIFEST).read_bytes()
+    return hashlib.sha256(compute_key().encode() + installed).hexdigest()
+
+
 def load_packages() -> tuple[str, dict[str, list[str]]]:
     """The Debian release, and its packages by architecture."""
     content = yaml.safe_load(PACKAGES_FILE.read_text(encoding="utf-8"))
