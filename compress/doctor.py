@@ -19,7 +19,7 @@ from compress.targets import arm64
 
 State = Literal["ok", "missing", "absent"]
 MARKS = {"ok": "[green]✓[/]", "missing": "[red]✗[/]", "absent": "[yellow]·[/]"}
-NEEDED_BYTES = 3 << 30
+NEEDED_BYTES = 5_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)

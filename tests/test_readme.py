@@ -1,0 +1,49 @@
+"""What the README tells a stranger to type, and what it says they will see."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from compress.cli import app
+from compress.errors import RecipeError
+from compress.recipe import load_recipe
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("recipe", sorted((ROOT / "pipelines").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_recipe_loads(recipe: Path) -> None:
+    assert load_recipe(recipe).budgets
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"\| `compress (\w+)", README))))
+def test_every_command_of_the_table_exists(name: str) -> None:
+    result = CliRunner().invoke(app, [name, "--help"])
+    assert result.exit_code == 0, result.output
+    for option in re.findall(rf"`compress {name}[^`]*?(--[a-z]+)", README):
+        assert option in result.output
+
+
+def test_every_make_target_of_the_readme_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"make (demo|test|check|\w+)`", README):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_the_mistake_in_the_readme_is_answered_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (answer,) = re.findall(r"^    (pipelines/mine\.yaml:\d+:\d+: .*)$", README, re.MULTILINE)
+    (tmp_path / "pipelines").mkdir()
+    text = (ROOT / "pipelines" / "quickstart.yaml").read_text(encoding="utf-8")
+    (tmp_path / "pipelines" / "mine.yaml").write_text(text.replace("weight_decay: 1e-4", "weight_decy: 1e-4"))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecipeError) as error:
+        load_recipe(Path("pipelines/mine.yaml"))
+    assert str(error.value) == answer
+
+
+def test_files_and_folders_that_the_readme_names_exist() -> None:
+    for name in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / name).exists(), name
