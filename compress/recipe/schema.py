@@ -96,6 +96,12 @@ class StudentConfig(Part):
     distill: DistillConfig | None = None
     compare_alone: bool = False
 
+    @model_validator(mode="after")
+    def _teacher_is_the_only_smoothing(self) -> StudentConfig:
+        if self.distill and self.train.label_smoothing > 0:
+            raise refusal("label_smoothing does nothing beside distill, whose targets are soft already; leave one out")
+        return self
+
 
 class QuantizeConfig(Part):
     """How the student's numbers are stored; in the file this mapping, or the scheme's name alone.
