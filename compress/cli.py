@@ -10,7 +10,6 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 
 from compress import __version__
@@ -29,6 +28,8 @@ app = typer.Typer(
     epilog="Exit codes: 0 pass, 1 gate failed, 2 usage or recipe error, 3 bad data or model, 4 environment or tool"
     " missing, 5 no verdict, 70 internal bug, 75 another run holds the lock, 130/143 interrupted.",
 )
+
+INTERRUPTED = 130
 
 RunFolder = Annotated[Path, typer.Argument(help="A folder that `compress run` has written.", show_default=False)]
 
@@ -194,11 +195,19 @@ def main() -> None:
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would call home and write into the user's cache folder
     try:
         code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # typer has caught a KeyboardInterrupt, and said nothing
+            raise KeyboardInterrupt
         sys.exit(code or 0)
     except CompressError as error:
         _fail(str(error), error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        _fail("interrupted; the same command goes on where it stopped", 130)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted; the same command goes on where it stopped", INTERRUPTED)
+    except typer.TyperException as error:  # a wrong command line
+        message = error.format_message()
+        if "\n" in message:  # no command at all: the message is the help
+            print(message, file=sys.stderr)
+            sys.exit(EXIT_USAGE)
+        _fail(f"{message.rstrip('.')}; see `compress --help`", EXIT_USAGE)
     except _Terminated:
         _fail("terminated; the same command goes on where it stopped", 143)
     except BrokenPipeError:
@@ -211,10 +220,7 @@ def main() -> None:
         _fail(
             f"{where}{error.strerror}; expected a writable folder with free space; choose another", ToolError.exit_code
         )
-    except Exception as error:  # noqa: BLE001  # the outermost frame: a bug must not look like a verdict
-        if isinstance(error, click.ClickException):
-            error.show()
-            sys.exit(EXIT_USAGE)
+    except Exception:  # noqa: BLE001  # the outermost frame: a bug must not look like a verdict
         _bug()
 
 

@@ -1,5 +1,6 @@
 """Every way to go wrong ends with one clear line on stderr, the right exit code, and no manifest."""
 
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -138,7 +139,7 @@ def test_an_output_folder_that_cannot_be_written(compress, tmp_path: Path) -> No
     ("name", "content", "code", "part"),
     [
         ("empty.onnx", b"", 3, "empty"),
-        ("page.tflite", b"<!DOCTYPE html><html><body>404</body></html>", 3, "HTML"),
+        ("page.tflite", b"<!DOCTYPE html><html><body>404</body></html>", 3, "web page"),
         ("noise.onnx", bytes(range(256)) * 8, 3, "noise.onnx"),
         ("noise.tflite", bytes(range(256)) * 8, 3, "noise.tflite"),
         ("model.pt", b"x", 3, "expected .onnx or .tflite"),
@@ -154,6 +155,39 @@ def test_bench_on_a_truncated_model(compress, tiny_run: Path, tmp_path: Path, na
     content = (tiny_run / "models" / name).read_bytes()
     (tmp_path / name).write_bytes(content[: len(content) // 2])
     fails(compress("bench", tmp_path / name), 3, name)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["runn"], "did you mean 'run'?"),
+        (["run"], "missing argument 'recipe'"),
+        (["bench", "x.onnx", "--seed", "-1"], "--seed"),
+        (["gate", "--nope", "x"], "--nope"),
+        (["run", "nowhere.yaml"], "nowhere.yaml"),
+    ],
+)
+def test_a_wrong_command_line(compress, arguments: list[str], part: str) -> None:
+    finished = compress(*arguments)
+    fails(finished, 2)
+    assert part in finished.err.lower()
+
+
+def test_a_folder_that_no_run_wrote_is_left_alone(compress, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "precious.bin").write_text("mine")
+    fails(compress("run", RECIPE, "-o", tmp_path), 2, str(tmp_path), "choose another with --output")
+    assert (tmp_path / "models" / "precious.bin").read_text() == "mine"
+
+
+def test_reports_do_not_launder_a_changed_model(compress, tiny_run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(tiny_run, folder)
+    (folder / "models" / "student-int8.tflite").write_bytes(b"changed")
+    assert compress("report", folder).code == 0
+    fails(compress("verify", folder), 3, "models/student-int8.tflite")
+    (folder / "results.json").write_text((folder / "results.json").read_text().replace("FAIL", "PASS") + " ")
+    fails(compress("gate", folder), 3, "results.json")
 
 
 def test_bench_on_a_missing_file_and_an_unknown_target(compress, tiny_run: Path, tmp_path: Path) -> None:
