@@ -7,12 +7,11 @@ somebody must remember to raise.
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 from collections.abc import Iterator, Mapping
-from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
+from compress.store.imports import find_module, find_owner, follow_imports, is_followed
 from compress.types import Json
 
 _SOURCE_SUFFIXES = frozenset({".py", ".c", ".h", ".yaml", ".j2"})
@@ -69,8 +68,12 @@ def _refuse_other_keys(value: Json) -> None:
 def code_version(*names: str) -> str:
     """Hash of the source of packages and modules; they are found, not imported.
 
-    A package counts with everything below it: the names and bytes of its .py, .c, .h, .yaml and .j2 files. A module
-    without a file of its own (one built into Python) counts by its name.
+    A name of this package counts with everything below it (the names and bytes of its .py, .c, .h, .yaml and .j2 files)
+    and with nothing that it imports: each stage lists the rooms that decide its numbers, and what is not listed, such
+    as the report, may change freely. Any other name, and one in compress.models, is what a recipe plugs in: a module
+    of the user's counts with what it imports (see `compress.store.imports`), an installed one with the whole package it
+    is in, because teams reinstall a package under the version it had. A module without a file of its own (one built
+    into Python) counts by its name.
 
     Args:
         names: dotted names; order and repetition do not matter.
@@ -80,33 +83,26 @@ def code_version(*names: str) -> str:
     """
     digest = hashlib.sha256()
     for name in sorted(set(names)):
-        for file, content in _sources(name):
-            digest.update(canonical_json([name, file, hashlib.sha256(content).hexdigest()]))
+        parts = sorted({*_tree(name), *(follow_imports(name) if is_followed(name) else ())})
+        for part, content in parts:
+            digest.update(canonical_json([name, part, hashlib.sha256(content).hexdigest()]))
     return digest.hexdigest()
 
 
-def _sources(name: str) -> Iterator[tuple[str, bytes]]:
-    spec = _find(name)
-    if spec.submodule_search_locations is not None:
+def _tree(name: str) -> Iterator[tuple[str, bytes]]:
+    """A module's file, or a package's files; for what is installed, those of its topmost package."""
+    spec = find_module(name)
+    if spec is None:
+        raise ModuleNotFoundError(f"no module named {name!r}", name=name)
+    top = name.partition(".")[0]
+    if top not in (name, "compress") and find_owner(name) == "installed":
+        yield from _tree(top)
+    elif spec.submodule_search_locations is not None:
         for folder in map(Path, spec.submodule_search_locations):
-            found = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*")}
-            for relative, file in sorted(found.items()):
+            for file in folder.rglob("*"):
                 if file.suffix in _SOURCE_SUFFIXES and file.is_file():
-                    yield relative, file.read_bytes()
+                    yield file.relative_to(folder).as_posix(), file.read_bytes()
     elif spec.has_location and spec.origin:
         yield Path(spec.origin).name, Path(spec.origin).read_bytes()
     else:
         yield "", b""
-
-
-def _find(name: str) -> ModuleSpec:
-    """The module's spec. importlib.util.find_spec would import the parents, and they may import torch."""
-    top, *rest = name.split(".")
-    spec = importlib.util.find_spec(top)
-    full = top
-    for part in rest:
-        full = f"{full}.{part}"
-        spec = PathFinder.find_spec(full, spec.submodule_search_locations) if spec else None
-    if spec is None:
-        raise ModuleNotFoundError(f"no module named {name!r}", name=name)
-    return spec
