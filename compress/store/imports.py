@@ -15,9 +15,9 @@ import ast
 import importlib.util
 import pkgutil
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Literal
@@ -37,7 +37,23 @@ def find_module(name: str) -> ModuleSpec | None:
     full = top
     for part in rest:
         full = f"{full}.{part}"
-        spec = PathFinder.find_spec(full, spec.submodule_search_locations) if spec else None
+        spec = _find_below(full, spec.submodule_search_locations or ()) if spec else None
+    return spec
+
+
+def _find_below(name: str, folders: Iterable[str]) -> ModuleSpec | None:
+    """As PathFinder, which for a package without `__init__` asks for the imported package above it."""
+    portions: list[str] = []
+    for folder in folders:
+        finder = pkgutil.get_importer(folder)
+        found = finder.find_spec(name) if finder else None
+        if found and found.loader:
+            return found
+        portions += (found.submodule_search_locations or ()) if found else ()
+    if not portions:
+        return None
+    spec = ModuleSpec(name, None, is_package=True)
+    spec.submodule_search_locations = portions
     return spec
 
 
