@@ -34,7 +34,10 @@ class Step:
     title: for a person, e.g. `train the teacher`.
     config: the resolved settings.
     inputs: name -> sha256 of what it reads.
-    code: packages and modules whose source decides the result.
+    code: packages and modules whose source decides the result. The stage's own module is one, because it decides how
+        the work is asked for. What the recipe, the task or this module decide is in `config` and `inputs` already, and
+        `progress` decides no number. Rooms are named whole: a file that somebody adds to one must count, and work done
+        twice is a smaller loss than a stale result.
     libraries: distributions whose version changes the numbers.
     """
 

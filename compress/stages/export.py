@@ -73,7 +73,13 @@ def export_model(run: Run, trained: Trained, scheme: Scheme, reference_images: i
             "calibration": run.task.calibration.sha256,
             "test": run.task.test.sha256,
         },
-        code=("compress.quantize", "compress.export", trained.call.path.partition(":")[0]),
+        code=(
+            "compress.quantize",
+            "compress.export",
+            __name__,
+            "compress.stages.train",  # loads the model
+            trained.call.path.partition(":")[0],
+        ),
         libraries=(
             "torch",
             "onnx",
@@ -140,7 +146,7 @@ def inspect_file(run: Run, name: str, file: Path, sha256: str) -> Json:
         title=f"audit {name}",
         config={},
         inputs={"file": sha256},
-        code=("compress.export.audit", "compress.runtimes", "compress.targets.session"),
+        code=("compress.export.audit", "compress.runtimes", "compress.targets", __name__),
         libraries=("onnx", "onnxruntime", "ai-edge-litert"),
     )
 

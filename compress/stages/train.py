@@ -81,7 +81,12 @@ def train_model(
             "device": dataclasses.asdict(device),
         },
         inputs=inputs,
-        code=("compress.distill", call.path.partition(":")[0]),
+        # The teacher's module too: its weights alone do not say what it answers.
+        code=(
+            "compress.distill",
+            __name__,
+            *(each.path.partition(":")[0] for each in (call, *([learn_from[0].call] if learn_from else []))),
+        ),
         libraries=("torch", "numpy"),
     )
 
@@ -129,7 +134,7 @@ def classify_test(run: Run, trained: Trained) -> Path:
             "device": dataclasses.asdict(choose_device()),
         },
         inputs={"weights": trained.sha256, "test": run.task.test.sha256},
-        code=("compress.distill", trained.call.path.partition(":")[0]),
+        code=("compress.distill", __name__, trained.call.path.partition(":")[0]),
         libraries=("torch",),
     )
 
