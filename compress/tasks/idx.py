@@ -17,12 +17,13 @@ from compress.errors import DataError
 _UNSIGNED_BYTE = 0x08
 
 
-def read_idx(path: Path, sha256: str | None = None) -> NDArray[np.uint8]:
+def read_idx(path: Path, sha256: str | None = None, mend: str = "get the file anew") -> NDArray[np.uint8]:
     """Read a gzip-compressed IDX file of unsigned bytes.
 
     Args:
         path: the .gz file.
         sha256: what the content must hash to, once unpacked; None for any.
+        mend: what a person should do about a bad file; ends the message.
 
     Returns:
         An array of the shape the file declares.
@@ -31,9 +32,8 @@ def read_idx(path: Path, sha256: str | None = None) -> NDArray[np.uint8]:
         DataError: the file is missing, is no gzip, is no IDX of bytes, is shorter or longer than it declares, or is not
             the one that `sha256` names.
     """
-    mend = "get the file anew"
     if not path.is_file():
-        raise DataError(f"{path}: missing; expected an IDX file in gzip; put it there")
+        raise DataError(f"{path}: missing; expected an IDX file in gzip; {mend}")
     try:
         content = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:

@@ -1,14 +1,20 @@
 """Where the files come from, and what happens when they are not what was published."""
 
 import gzip
+import hashlib
+import shutil
 import struct
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from compress import debian
 from compress.errors import DataError
 from compress.tasks import fashion_mnist as module
+from compress.tasks.fashion_mnist import FILES
 from compress.tasks.idx import read_idx
 
 
@@ -80,3 +86,83 @@ def test_the_published_data_set(fashion_mnist_folder: Path, monkeypatch, tmp_pat
     # Published mean of the training images: 0.2860.
     mean = sum(split.images.sum(dtype=np.float64) for split in task.splits()[:3]) / (60_000 * 784)
     assert mean == pytest.approx(0.2860, abs=5e-5)
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Four tiny files stand for the published ones, and fetching copies them; returns their folder."""
+    folder = tmp_path / "published"
+    folder.mkdir()
+    contents = {name: idx(np.full((6, 2, 2) if "images" in name else 6, k, np.uint8)) for k, name in enumerate(FILES)}
+    for name, content in contents.items():
+        (folder / name).write_bytes(gzip.compress(content))
+    monkeypatch.setattr(module, "FILES", {name: hashlib.sha256(c).hexdigest() for name, c in contents.items()})
+    monkeypatch.setattr(module, "SYSTEM_FOLDER", Path("/usr/share/datasets/not-here"))
+    monkeypatch.delenv("COMPRESS_DATA", raising=False)
+
+    def download(_packages: list[str], work: Path, _release: str) -> list[Path]:
+        root = work.parent / "root"
+        shutil.copytree(folder, root / "usr/share/datasets/not-here")
+        (root / "DEBIAN").mkdir()
+        (root / "DEBIAN/control").write_text(
+            "Package: a\nVersion: 1\nArchitecture: all\nMaintainer: a\nDescription: a\n"
+        )
+        subprocess.run(["dpkg-deb", "--build", root, work / "a.deb"], check=True, capture_output=True)
+        return [work / "a.deb"]
+
+    monkeypatch.setattr(debian, "download", download)
+    return folder
+
+
+def flip(path: Path) -> None:
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[-1] ^= 1
+    path.write_bytes(gzip.compress(content))
+
+
+@pytest.mark.parametrize(
+    "damage", [flip, Path.unlink, lambda path: path.write_bytes(b""), lambda p: shutil.rmtree(p.parent)]
+)
+@pytest.mark.parametrize("name", ["train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"])
+def test_a_damaged_private_copy_is_put_aside_and_fetched_again(
+    published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, damage: Callable[[Path], None]
+) -> None:
+    folder, source = module.locate(tmp_path)
+    assert (source, capsys.readouterr().err) == (module.PRIVATE, "")
+    damage(folder / name)
+    assert module.find_fault(folder, source)
+    assert module.locate(tmp_path) == (folder, source)
+    assert [(folder / file.name).read_bytes() for file in published.iterdir()] == [
+        file.read_bytes() for file in published.iterdir()
+    ]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(folder) in line
+    assert line.endswith(
+        f"; download it again; done, what was there is in {tmp_path / 'data' / 'dataset-fashion-mnist.damaged-1'}"
+    )
+    assert module.find_fault(folder, source) is None
+
+
+def test_a_mirror_that_offers_something_else_is_asked_once(published: Path, tmp_path: Path) -> None:
+    flip(published / "t10k-labels-idx1-ubyte.gz")
+    with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte\.gz: its content has sha256 .*; download it again"):
+        module.locate(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("variable", "mend"),
+    [(True, "put the published file there, or unset"), (False, "reinstall dataset-fashion-mnist, or set")],
+)
+def test_what_is_not_ours_is_left_alone(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: bool, mend: str
+) -> None:
+    if variable:
+        monkeypatch.setenv("COMPRESS_DATA", str(published))
+    else:
+        monkeypatch.setattr(module, "SYSTEM_FOLDER", published)
+    assert module.locate(tmp_path)[0] == published
+    flip(published / "t10k-labels-idx1-ubyte.gz")
+    for _ in range(2):
+        with pytest.raises(DataError, match=mend):
+            module.locate(tmp_path)
+    assert not (tmp_path / "data").exists()
