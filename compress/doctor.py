@@ -8,18 +8,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Literal
 
 from packaging.requirements import Requirement
 from rich.console import Console
 from rich.markup import escape
 
-from compress.errors import EXIT_ENVIRONMENT, EXIT_PASS, CompressError
-from compress.targets import arm64
+from compress.errors import EXIT_ENVIRONMENT, EXIT_PASS, CompressError, ModelError, ToolError
+from compress.targets import HOST, arm64, core_names, open_session
 
 State = Literal["ok", "missing", "absent"]
 MARKS = {"ok": "[green]✓[/]", "missing": "[red]✗[/]", "absent": "[yellow]·[/]"}
-NEEDED_BYTES = 5_000_000_000
+NEEDED_BYTES = 1_000_000_000  # ARM64 runtimes 0.4 GB while they are installed, data and several runs' results 0.1 GB
+# What looks like a model file until a runtime opens it.
+NO_MODELS = {".onnx": b"\xff" * 64, ".tflite": b"\0\0\0\0TFL3" + b"\xff" * 64}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,7 @@ def diagnose(home: Path, console: Console, *, install: bool) -> int:
         _python,
         _packages,
         _training,
+        lambda: _host(home),
         lambda: _disk(home),
         lambda: _data(home, install=install),
         lambda: _arm64(home, console, install=install),
@@ -67,35 +71,82 @@ def _python() -> Finding:
 
 
 def _packages() -> Finding:
-    wrong = []
-    for line in requires("mobile-compress") or ():
-        requirement = Requirement(line)
-        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
-            continue
-        try:
-            found = version(requirement.name)
-        except PackageNotFoundError:
-            wrong.append(f"{requirement.name} is not installed")
-            continue
-        if not requirement.specifier.contains(found, prereleases=True):
-            wrong.append(f"{requirement.name} {found} instead of {requirement.specifier}")
+    try:
+        lines = requires("mobile-compress") or []
+    except PackageNotFoundError:
+        text = "mobile-compress itself is not installed; run `make setup`"
+        return Finding(name="packages", state="missing", text=text)
+    needed = [each for each in map(Requirement, lines) if not each.marker or each.marker.evaluate({"extra": ""})]
+    wrong = [fault for each in needed if (fault := _find_fault(each))]
     if wrong:
         return Finding(name="packages", state="missing", text=f"{'; '.join(wrong)}; run `make setup`")
-    return Finding(name="packages", state="ok", text=f"torch {version('torch')}, all as pinned")
+    return Finding(name="packages", state="ok", text=f"all {len(needed)} in the versions that are needed")
+
+
+def _find_fault(requirement: Requirement) -> str | None:
+    try:
+        found = version(requirement.name)
+    except PackageNotFoundError:
+        return f"{requirement.name} is not installed"
+    if requirement.specifier.contains(found, prereleases=True):
+        return None
+    return f"{requirement.name} {found} instead of {requirement.specifier}"
 
 
 def _training() -> Finding:
-    from compress.distill import choose_device
+    try:
+        import torch
 
+        from compress.distill import choose_device
+    except (ImportError, OSError) as error:
+        text = f"torch does not load: {' '.join(str(error).split())}; run `make clean setup`"
+        return Finding(name="training", state="missing", text=text)
     device = choose_device()
-    precision = "bf16 autocast" if device.bf16 else "float32 (this processor does not multiply bf16)"
-    where = "on a GPU" if device.name == "cuda" else f"on {device.threads} CPU threads"
-    return Finding(name="training", state="ok", text=f"{precision}, channels_last, {where}")
+    if device.bf16:
+        precision = "bf16 autocast"
+    else:
+        precision = f"float32 (this {'GPU' if device.name == 'cuda' else 'processor'} does not multiply bf16)"
+    where = "on a GPU" if device.name == "cuda" else f"on {device.threads} CPU thread{'s' * (device.threads > 1)}"
+    return Finding(name="training", state="ok", text=f"torch {torch.__version__} {where}, {precision}")
+
+
+def _host(home: Path) -> Finding:
+    found, fault = _start_runtimes(HOST, home)
+    if fault:
+        return Finding(name="host runtimes", state="missing", text=f"{fault}; run `make clean setup`")
+    return Finding(name="host runtimes", state="ok", text=f"{found} start")
+
+
+def _start_runtimes(target: str, home: Path) -> tuple[str, str | None]:
+    """Start each runtime on a target and have it refuse what is no model.
+
+    Returns:
+        Their names and versions, and what was wrong with the first that did not start, if one did not.
+    """
+    started = []
+    try:
+        with TemporaryDirectory() as folder, open_session(target, home) as session:
+            for ending, content in NO_MODELS.items():
+                file = Path(folder) / f"nothing{ending}"
+                file.write_bytes(content)
+                try:
+                    session.describe(file)
+                except ModelError as error:
+                    started.append(str(error).partition(" under ")[2].partition(":")[0])
+    except (ToolError, OSError) as error:
+        return "", str(error).partition("; expected")[0]
+    return " and ".join(started), None
 
 
 def _disk(home: Path) -> Finding:
     existing = next(folder for folder in (home, *home.resolve().parents) if folder.exists())
-    free = shutil.disk_usage(existing).free
+    try:
+        with TemporaryFile(dir=existing) as file:
+            file.write(b"x")
+        free = shutil.disk_usage(existing).free
+    except OSError as error:
+        text = f"{existing} cannot be written ({error.strerror}); expected a folder of yours; set $COMPRESS_HOME to one"
+        return Finding(name="disk", state="missing", text=text)
     text = f"{free / 1e9:.1f} GB free for {home}"
     if free < NEEDED_BYTES:
         return Finding(name="disk", state="missing", text=f"{text}; expected {NEEDED_BYTES / 1e9:.0f} GB; free some")
@@ -103,26 +154,35 @@ def _disk(home: Path) -> Finding:
 
 
 def _data(home: Path, *, install: bool) -> Finding:
-    from compress.tasks.fashion_mnist import find, locate
+    from compress.tasks.fashion_mnist import PRIVATE, find, find_fault, locate
 
+    name, without = "Fashion-MNIST", "recipes on other data still work"
     try:
         found = locate(home) if install else find(home)
     except CompressError as error:
-        return Finding(name="Fashion-MNIST", state="absent", text=f"{error}; recipes on other data still work")
+        return Finding(name=name, state="absent", text=f"{error}; {without}")
     if found is None:
         text = "not here yet; the first run downloads it (31 MB), or run `compress doctor --install`"
-        return Finding(name="Fashion-MNIST", state="absent", text=text)
+        return Finding(name=name, state="absent", text=text)
     folder, source = found
-    return Finding(name="Fashion-MNIST", state="ok", text=f"{folder} ({source})")
+    if not install and (fault := find_fault(folder, source)):  # `locate` has checked already
+        rest = ": the next run does, or `compress doctor --install`" if source == PRIVATE else f"; {without}"
+        return Finding(name=name, state="absent", text=f"{fault}{rest}")
+    return Finding(name=name, state="ok", text=f"{folder} ({source}), as published")
 
 
 def _arm64(home: Path, console: Console, *, install: bool) -> Finding:
-    without = "without it the host is measured and ARM64 budgets are MISSING"
+    name, without = "ARM64 runtimes", "without them the host is measured and ARM64 budgets are MISSING"
     try:
         found = arm64.install(home, lambda text: console.print(f"  {escape(text)}")) if install else arm64.find(home)
     except CompressError as error:
-        return Finding(name="ARM64 runtimes", state="absent", text=f"{error}; {without}")
+        return Finding(name=name, state="absent", text=f"{error}; {without}")
     if found is None:
         text = f"not here yet; the first run installs them, or run `compress doctor --install`; {without}"
-        return Finding(name="ARM64 runtimes", state="absent", text=text)
-    return Finding(name="ARM64 runtimes", state="ok", text=f"{home / 'arm64'}")
+        return Finding(name=name, state="absent", text=text)
+    core = core_names()[0]
+    runtimes, fault = _start_runtimes(core, home)
+    if fault:
+        mend = f"remove {found.folder} and run `compress doctor --install`"
+        return Finding(name=name, state="absent", text=f"{fault}; {mend}; {without}")
+    return Finding(name=name, state="ok", text=f"{runtimes} start on an emulated {core}, in {found.folder}")
