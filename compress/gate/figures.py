@@ -92,8 +92,8 @@ def _counterparts(
 ) -> list[Measurement]:
     """The reference's measurements that differ from `measurement` in the artifact alone; at least one."""
 
-    def circumstances(m: Measurement) -> tuple[str, str, str, str, str | None]:
-        return m.metric, m.runtime, m.target, m.how, m.split
+    def circumstances(m: Measurement) -> tuple[str | None, ...]:
+        return m.metric, m.runtime, m.target, m.how, m.split, m.details.get("against")
 
     found = [
         m for m in measurements if m.artifact == reference.sha256 and circumstances(m) == circumstances(measurement)
@@ -138,5 +138,5 @@ def _ends(budget: Budget, measurement: Measurement) -> tuple[float, ...]:
         return (measurement.value,)
     raise Unjudgeable(
         f"{budget.metric} on {measurement.target} ({measurement.runtime}) has no interval to judge;"
-        " judge the estimate, or measure more samples"
+        " judge the estimate, or measure more samples (of a latency: more rounds)"
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.measure.statistics import compare_paired, estimate_accuracy, estimate_agreement, estimate_macro_f1
-from compress.types import How, Measurement
+from compress.measure.comparison import Against, Reference
+from compress.measure.paired import compare_paired
+from compress.measure.scores import estimate_accuracy, estimate_agreement, estimate_macro_f1
+from compress.types import How, Json, Measurement
 
 BOOTSTRAP_SEED = 20060820
 
@@ -32,10 +35,13 @@ class Predictions:
 
 
 def score(predictions: Predictions, labels: NDArray[np.int64]) -> tuple[Measurement, Measurement]:
-    """Accuracy (Wilson interval) and macro F1 (bootstrap interval) against labels (n,)."""
+    """Accuracy (Wilson interval) and macro F1 (bootstrap interval) against labels (n,).
+
+    The accuracy keeps which images were right, a bit each, so that two runs can be compared image by image.
+    """
     accuracy = estimate_accuracy(labels, predictions.classes)
     f1 = estimate_macro_f1(labels, predictions.classes, BOOTSTRAP_SEED)
-    correct = int((labels == predictions.classes).sum())
+    correct = labels == predictions.classes
     return (
         _measurement(
             "accuracy",
@@ -43,24 +49,28 @@ def score(predictions: Predictions, labels: NDArray[np.int64]) -> tuple[Measurem
             accuracy.n,
             predictions,
             interval=accuracy.interval,
-            details={"correct": correct},
+            details={"correct": int(correct.sum()), "correct_images": pack_bits(correct)},
         ),
         _measurement("macro_f1", f1.value, f1.n, predictions, interval=f1.interval),
     )
 
 
-def score_drop(predictions: Predictions, reference: Predictions, labels: NDArray[np.int64]) -> Measurement:
-    """Accuracy lost against a reference on the same images, as a paired difference."""
-    drop = compare_paired(reference.classes == labels, predictions.classes == labels)
+def pack_bits(bits: NDArray[np.bool_]) -> str:
+    """(n,) booleans as base64, the first one the highest bit of the first byte, zeros at the end."""
+    return base64.b64encode(np.packbits(bits).tobytes()).decode()
+
+
+def score_drop(predictions: Predictions, teacher: Predictions, labels: NDArray[np.int64]) -> Measurement:
+    """Accuracy lost against the teacher on the same images, as a paired difference."""
+    drop = compare_paired(teacher.classes == labels, predictions.classes == labels)
     return _measurement(
         "accuracy_drop",
         drop.value,
         drop.n,
         predictions,
         interval=drop.interval,
-        reference=reference.artifact,
+        reference=Reference(against="teacher", sha256=teacher.artifact, name=teacher.name),
         details={
-            "compared_with": reference.name,
             "lost": drop.lost,
             "gained": drop.gained,
             "mcnemar_p_value": drop.p_value,
@@ -68,7 +78,7 @@ def score_drop(predictions: Predictions, reference: Predictions, labels: NDArray
     )
 
 
-def score_agreement(predictions: Predictions, reference: Predictions, what: str) -> Measurement:
+def score_agreement(predictions: Predictions, reference: Predictions, against: Against) -> Measurement:
     """Share of the images on which both choose the same class."""
     agreement = estimate_agreement(reference.classes, predictions.classes)
     return _measurement(
@@ -77,8 +87,7 @@ def score_agreement(predictions: Predictions, reference: Predictions, what: str)
         agreement.n,
         predictions,
         interval=agreement.interval,
-        reference=reference.artifact,
-        details={"compared_with": reference.name, "what": what},
+        reference=Reference(against=against, sha256=reference.artifact, name=reference.name),
     )
 
 
@@ -89,8 +98,8 @@ def _measurement(
     predictions: Predictions,
     *,
     interval: tuple[float, float],
-    reference: str | None = None,
-    details: dict[str, object] | None = None,
+    reference: Reference | None = None,
+    details: dict[str, Json] | None = None,
 ) -> Measurement:
     return Measurement(
         metric=metric,
@@ -102,7 +111,7 @@ def _measurement(
         target=predictions.target,
         how=predictions.how,
         interval=interval,
-        reference=reference,
+        reference=reference.sha256 if reference else None,
         split=predictions.split,
-        details=details or {},
+        details=(reference.details() if reference else {}) | (details or {}),
     )

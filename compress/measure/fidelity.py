@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
 from compress.errors import ModelError
-from compress.types import METRICS, Artifact, How, Json, Measurement
+from compress.measure.comparison import Reference
+from compress.types import METRICS, Artifact, How, Measurement
 
 
 def check_alive(name: str, where: str, logits: NDArray[np.float32]) -> None:
@@ -38,11 +37,9 @@ def check_alive(name: str, where: str, logits: NDArray[np.float32]) -> None:
 def compare_logits(
     artifact: Artifact,
     logits: NDArray[np.float32],
-    reference: NDArray[np.float32],
+    expected: NDArray[np.float32],
     *,
-    reference_id: str,
-    compared_with: str,
-    what: str,
+    reference: Reference,
     runtime: str,
     target: str,
     how: How,
@@ -53,10 +50,8 @@ def compare_logits(
     Args:
         artifact: whose outputs are judged.
         logits: (n, classes), dequantised.
-        reference: (n, classes), from the same images.
-        reference_id: sha256 of the reference.
-        compared_with: its name.
-        what: one phrase: what the comparison shows.
+        expected: (n, classes), what the reference makes of the same images.
+        reference: whose they are.
         runtime: that made `logits`.
         target: where.
         how: native or emulated.
@@ -65,17 +60,13 @@ def compare_logits(
     Returns:
         `max_abs_difference`, `bit_exact`, and `sqnr_db` where the two differ at all.
     """
-    noise = logits.astype(np.float64) - reference
-    exact = (logits == reference).all(axis=1)
+    noise = logits.astype(np.float64) - expected
+    exact = (logits == expected).all(axis=1)
     values = {"max_abs_difference": float(np.abs(noise).max()), "bit_exact": float(exact.mean())}
     if noise.any():
-        signal = float((reference.astype(np.float64) ** 2).sum())
+        signal = float((expected.astype(np.float64) ** 2).sum())
         values["sqnr_db"] = 10 * float(np.log10(signal / float((noise**2).sum())))
-    details: Mapping[str, Json] = {
-        "compared_with": compared_with,
-        "what": what,
-        "distinct_values": int(np.unique(logits).size),
-    }
+    details = reference.details() | {"distinct_values": int(np.unique(logits).size)}
     return tuple(
         Measurement(
             metric=metric,
@@ -86,7 +77,7 @@ def compare_logits(
             runtime=runtime,
             target=target,
             how=how,
-            reference=reference_id,
+            reference=reference.sha256,
             split=split,
             details=details,
         )

@@ -3,26 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from compress.measure.statistics import summarize_latency
+import numpy as np
+from numpy.typing import ArrayLike
+
+from compress.measure.comparison import Reference
+from compress.measure.rounds import ratio_of_medians, summarize_latency
 from compress.types import Json, Measurement
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Baseline:
+    """What a latency is compared with.
+
+    reference: whose latency it is.
+    samples_ns: (rounds, inferences), from the same rounds.
+    """
+
+    reference: Reference
+    samples_ns: ArrayLike
+
+
 def latency(
-    artifact: str, samples_ns: Sequence[int], *, runtime: str, target: str, details: Mapping[str, Json]
+    artifact: str,
+    samples_ns: ArrayLike,
+    *,
+    runtime: str,
+    target: str,
+    details: Mapping[str, Json],
+    baseline: Baseline | None = None,
 ) -> Measurement:
-    """The median of single inferences, with p50, p90, p99 and the raw samples in milliseconds.
+    """The median of single inferences, with p50, p90, p99 and the raw samples in milliseconds, round after round.
 
     Args:
         artifact: sha256.
-        samples_ns: durations of single inferences after warm-up, in nanoseconds.
+        samples_ns: (rounds, inferences) durations after warm-up, in nanoseconds; (inferences,) is one round.
         runtime: name and version.
         target: a real machine; emulated wall time is no latency.
         details: threads, warm-up, machine facts.
+        baseline: gives `details["speedup"]`: how many times as fast as it the artifact is, with a 95 % interval.
     """
-    samples = tuple(ns / 1e6 for ns in samples_ns)
+    samples = np.atleast_2d(np.asarray(samples_ns)) / 1e6
     summary = summarize_latency(samples)
-    percentiles = {"p50": summary.p50, "p90": summary.p90, "p99": summary.p99}
+    found: dict[str, Json] = {"p50": summary.p50, "p90": summary.p90, "p99": summary.p99, "rounds": summary.rounds}
+    if baseline is not None:
+        ratio = ratio_of_medians(np.atleast_2d(np.asarray(baseline.samples_ns)) / 1e6, samples)
+        interval = list(ratio.interval) if ratio.interval else None
+        found["speedup"] = {
+            "value": ratio.value,
+            "interval": interval,
+            "reference": baseline.reference.sha256,
+            **baseline.reference.details(),
+        }
     return Measurement(
         metric="latency_ms",
         unit="ms",
@@ -32,9 +65,9 @@ def latency(
         runtime=runtime,
         target=target,
         how="native",
-        samples=samples,
+        samples=tuple(float(ms) for ms in samples.ravel()),
         interval=summary.median_interval,
-        details={**percentiles, **details},
+        details={**found, **details},
     )
 
 

@@ -6,7 +6,8 @@ import re
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from compress.report.evidence import audit_table, fidelity_table, macs_table
+from compress.report.evidence import audit_table, macs_table
+from compress.report.fidelity import fidelity_tables
 from compress.report.headline import headline
 from compress.report.lookup import Lookup
 from compress.report.page import TEMPLATES
@@ -40,7 +41,7 @@ def markdown(results: Results) -> str:
             "Latency on the host": latency_table(lookup),
             "What the teacher was worth": teacher_table(lookup),
             "Multiply-accumulates": macs_table(lookup),
-            "Fidelity": fidelity_table(lookup),
+            **{f"Fidelity: {title}": table for title, table in fidelity_tables(lookup).items()},
             "Inside the files": audit_table(lookup),
             "Files": file_table(results),
             "Versions, data and machines": fact_table(results),

@@ -1,42 +1,12 @@
-"""The tables a sceptic comes for: fidelity, emulated counts, audits."""
+"""The tables a sceptic comes for: emulated accuracy and counts, audits."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 from compress.report.cells import figure_cell, name_cell
 from compress.report.lookup import Lookup
 from compress.report.tables import NOTHING, Cell, Column, Table, cell
 from compress.types import Json, Measurement
 from compress.units import brief
-
-_FIDELITY = {"agreement": min, "max_abs_difference": max, "sqnr_db": min, "bit_exact": min}
-"""Metric -> which of several targets is the worst."""
-
-
-def fidelity_table(lookup: Lookup) -> Table:
-    """What was compared with what; emulated cores in one row, with the worst of each figure."""
-    columns = (
-        Column(key="artifact", title="Artifact", numeric=False),
-        Column(key="with", title="Compared with", numeric=False),
-        Column(key="where", title="Where", numeric=False),
-        Column(key="agreement", title="Same class"),
-        Column(key="max_abs_difference", title="Largest difference"),
-        Column(key="sqnr_db", title="SQNR"),
-        Column(key="bit_exact", title="Bit for bit"),
-        Column(key="n", title="n images"),
-    )
-    groups: dict[tuple[str, str | None, str, str], list[Measurement]] = {}
-    for m in lookup.results.measurements:
-        if m.metric in _FIDELITY:
-            groups.setdefault((m.artifact, m.reference, m.runtime, m.how), []).append(m)
-    names = {a.sha256: a.name for a in lookup.results.artifacts}
-    rows = tuple(_fidelity_row(names, group) for group in groups.values())
-    notes = (
-        "Same class and bit for bit are shares of images; the difference is in logits; SQNR is the ratio of the"
-        " signal to the difference, in dB; identical outputs have none.",
-    )
-    return Table(columns=columns, rows=rows, notes=notes, missing="No outputs were compared.")
 
 
 def emulated_accuracy_table(lookup: Lookup) -> Table:
@@ -94,23 +64,6 @@ def audit_table(lookup: Lookup) -> Table:
     rows = tuple(_audit_row(a.name, audits[a.sha256]) for a in files if a.sha256 in audits)
     notes = ("A float island is a float operator between integer ones: it costs two conversions.",)
     return Table(columns=columns, rows=rows, notes=notes, missing="No graph was audited.")
-
-
-def _fidelity_row(names: dict[str, str], group: Sequence[Measurement]) -> tuple[Cell, ...]:
-    first = group[0]
-    targets = list(dict.fromkeys(m.target for m in group))
-    other = str(first.details.get("compared_with") or names.get(first.reference or "", (first.reference or "")[:12]))
-    if len(targets) > 1:
-        what, where = f"worst of {len(targets)} cores", cell(f"{len(targets)} emulated cores", ", ".join(targets))
-    else:
-        what, where = str(first.details.get("what", "")), cell(first.target)
-    figures = []
-    for metric, worst in _FIDELITY.items():
-        values = [m for m in group if m.metric == metric]
-        figures.append(figure_cell(worst(values, key=lambda m: m.value)) if values else NOTHING)
-    sizes = " or ".join(f"{n:,}" for n in sorted({m.n for m in group}))
-    artifact = cell(names.get(first.artifact, first.artifact[:12]), first.runtime)
-    return (artifact, cell(other, what), where, *figures, cell(sizes))
 
 
 def _executed(executed: Measurement | None, asked: Measurement | None) -> Cell:

@@ -69,7 +69,10 @@ class Lookup:
         return None
 
     def gain(self, subject: Subject, metric: str, target: str | None = None) -> float | None:
-        """How many times less than the baseline; None where either is unknown or not above 0."""
+        """How many times less than the baseline; None where either is unknown or not above 0.
+
+        Of a latency the recorded speed-up, which compares round by round.
+        """
         baseline = self.baseline(subject)
         if baseline is None:
             return None
@@ -78,7 +81,8 @@ class Lookup:
         mine, its = self.find(subject, metric, target), self.find(baseline, metric, target)
         if mine is None or its is None or mine.value <= 0 or its.value <= 0:
             return None
-        return its.value / mine.value
+        recorded = mine.details.get("speedup", {})
+        return recorded["value"] if recorded.get("reference") == its.artifact else its.value / mine.value
 
     def showpiece(self) -> Subject | None:
         """The student that the headline speaks of: int8 before float, tflite before onnx, the smaller first."""

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from compress.report.evidence import audit_table, emulated_accuracy_table, fidelity_table, macs_table
+from compress.report.evidence import audit_table, emulated_accuracy_table, macs_table
+from compress.report.fidelity import fidelity_tables
 from compress.report.headline import headline
 from compress.report.lookup import Lookup
 from compress.report.provenance import fact_table, file_table, recipe_text
@@ -41,7 +42,7 @@ def html(results: Results) -> str:
         latencies=latency_table(lookup),
         mixes=mix_drawings(lookup),
         macs=macs_table(lookup),
-        fidelity=fidelity_table(lookup),
+        fidelity=fidelity_tables(lookup),
         emulated_accuracy=emulated_accuracy_table(lookup),
         audit=audit_table(lookup),
         bytes=bytes_drawing(lookup),

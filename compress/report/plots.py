@@ -183,7 +183,7 @@ def _limit_tradeoff(axes: Axes, points: Sequence[Point]) -> None:
     heights = [y for p in points for y in (p.accuracy, *(p.interval or ()))]
     room = 0.12 * max(max(heights) - min(heights), 0.002)
     axes.set_ylim(min(heights) - room, max(heights) + room)
-    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     _log_ticks(axes)
 
 

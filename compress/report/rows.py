@@ -9,7 +9,7 @@ from compress.report.headline import compare
 from compress.report.lookup import Lookup, Subject
 from compress.report.tables import NOTHING, Cell, Column, Table, Tone, cell
 from compress.types import METRICS, Budget, Measurement, Verdict
-from compress.units import brief, decimals, exact
+from compress.units import brief, decimals, exact, times
 
 _TONES: dict[str, Tone] = {"PASS": "pass", "FAIL": "fail", "MISSING": "missing"}
 
@@ -63,23 +63,26 @@ def results_table(lookup: Lookup) -> Table:
 
 
 def latency_table(lookup: Lookup) -> Table:
-    """Percentiles of the host latencies, with the interval of the median."""
+    """Percentiles of the host latencies, with the interval of the median, and how much faster that is."""
     columns = (
         Column(key="artifact", title="Artifact", numeric=False),
         Column(key="p50", title="p50"),
         Column(key="p90", title="p90"),
         Column(key="p99", title="p99"),
-        Column(key="n", title="n"),
+        Column(key="speedup", title="Times as fast as the teacher"),
     )
-    rows = []
+    rows, sizes = [], set()
     for subject in lookup.subjects:
         timed = lookup.find(subject, "latency_ms")
         if timed is not None:
-            threads = timed.details.get("threads")
-            small = "" if threads is None else f"{threads} thread" + ("s" if threads != 1 else "")
             percentiles = (_percentile(timed, "p90"), _percentile(timed, "p99"))
-            rows.append((name_cell(subject), figure_cell(timed), *percentiles, cell(f"{timed.n:,}", small)))
-    return Table(columns=columns, rows=tuple(rows), missing="No latency was measured on the host.")
+            rows.append((name_cell(subject), figure_cell(timed), *percentiles, _speedup(timed)))
+            sizes.add(_circumstances(timed))
+    notes = (
+        f"{' or '.join(sorted(sizes))}. Small print: 95 % intervals, from the spread between rounds: inferences of one"
+        " round resemble each other. Teacher and students take turns in each round, and are compared round by round.",
+    )
+    return Table(columns=columns, rows=tuple(rows), notes=notes, missing="No latency was measured on the host.")
 
 
 def teacher_table(lookup: Lookup) -> Table:
@@ -90,6 +93,7 @@ def teacher_table(lookup: Lookup) -> Table:
         Column(key="accuracy", title="Accuracy"),
         Column(key="macro_f1", title="Macro F1"),
         Column(key="accuracy_drop", title="Drop"),
+        Column(key="agreement", title="Same class as the teacher"),
         Column(key="n", title="n"),
     )
     titles = {"teacher": "teacher", "student": "student", "student_alone": "student, without a teacher"}
@@ -147,6 +151,24 @@ def _results_row(lookup: Lookup, subject: Subject) -> tuple[Cell, ...]:
 def _percentile(measurement: Measurement, name: str) -> Cell:
     value = measurement.details.get(name)
     return cell(brief(value, measurement.unit)) if isinstance(value, int | float) else NOTHING
+
+
+def _speedup(measurement: Measurement) -> Cell:
+    found = measurement.details.get("speedup")
+    if not found:
+        return NOTHING
+    return cell(times(found["value"]), " to ".join(times(end) for end in found["interval"] or ()))
+
+
+def _circumstances(measurement: Measurement) -> str:
+    """`n = 150 inferences in 5 rounds, 1 thread`."""
+    parts = [f"n = {measurement.n:,} inferences"]
+    rounds, threads = (measurement.details.get(key) for key in ("rounds", "threads"))
+    if rounds is not None:
+        parts[0] += f" in {rounds} round" + ("s" if rounds != 1 else "")
+    if threads is not None:
+        parts.append(f"{threads} thread" + ("s" if threads != 1 else ""))
+    return ", ".join(parts)
 
 
 def _latency(lookup: Lookup, subject: Subject, latency: Measurement | None) -> Cell:

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.measure.accuracy import Predictions, score, score_agreement, score_drop
+from compress.measure.comparison import Reference
 from compress.measure.fidelity import check_alive, compare_logits
-from compress.measure.latency import counts, latency
+from compress.measure.latency import Baseline, counts, latency
 from compress.stages.context import Run
-from compress.stages.evaluate import Emulated
+from compress.stages.emulate import Emulated
 from compress.stages.export import Exported
 from compress.stages.train import Trained
 from compress.targets import decode
@@ -49,7 +50,7 @@ def measure(
         outputs: artifact sha256 -> raw outputs (n, classes) of all test images on the host.
         classes: weights sha256 -> file with the classes (n,) that torch gives the test images.
         emulated: what ran on emulated cores.
-        latencies: artifact sha256 -> {"samples_ns", "details"}.
+        latencies: artifact sha256 -> {"samples_ns": (rounds, inferences), "details"}.
 
     Raises:
         ModelError: an artifact's outputs are constant or not finite.
@@ -64,16 +65,7 @@ def measure(
             result.append(score_drop(each.predictions, teacher.predictions, run.task.test.labels))
         result += _against_torch(each)
         if each.exported.artifact.sha256 in latencies:
-            facts = latencies[each.exported.artifact.sha256]
-            result.append(
-                latency(
-                    each.exported.artifact.sha256,
-                    facts["samples_ns"],
-                    runtime=each.exported.runtime,
-                    target="host",
-                    details=facts["details"],
-                )
-            )
+            result.append(_latency(each, teacher, latencies))
     result += _between_formats(list(host.values()))
     for emulation in emulated:
         result += _emulated(run, emulation, host[emulation.exported.artifact.name])
@@ -104,6 +96,22 @@ def _teacher_of(host: Mapping[str, _OnHost], each: _OnHost) -> _OnHost:
     )
 
 
+def _latency(each: _OnHost, teacher: _OnHost, latencies: Mapping[str, Json]) -> Measurement:
+    found = latencies[each.predictions.artifact]
+    baseline = None
+    if teacher is not each:
+        reference = Reference(against="teacher", sha256=teacher.predictions.artifact, name=teacher.predictions.name)
+        baseline = Baseline(reference=reference, samples_ns=latencies[reference.sha256]["samples_ns"])
+    return latency(
+        each.predictions.artifact,
+        found["samples_ns"],
+        runtime=each.exported.runtime,
+        target="host",
+        details=found["details"],
+        baseline=baseline,
+    )
+
+
 def _torch(run: Run, trained: Sequence[Trained], classes: Mapping[str, Path]) -> list[Measurement]:
     labels = run.task.test.labels
     predictions = [
@@ -121,7 +129,7 @@ def _torch(run: Run, trained: Sequence[Trained], classes: Mapping[str, Path]) ->
     teacher, student, *_ = predictions
     result = [measurement for each in predictions for measurement in score(each, labels)]
     result += [score_drop(each, teacher, labels) for each in predictions[1:]]
-    result.append(score_agreement(student, teacher, "student and teacher choose the same class"))
+    result.append(score_agreement(student, teacher, "teacher"))
     return result
 
 
@@ -154,9 +162,7 @@ def _against_torch(each: _OnHost) -> tuple[Measurement, ...]:
         artifact,
         each.logits[: len(reference)],
         reference,
-        reference_id=artifact.parent,
-        compared_with="torch",
-        what=f"the file against the {artifact.precision} graph in torch",
+        reference=Reference(against="torch", sha256=artifact.parent, name="torch"),
         runtime=each.exported.runtime,
         target="host",
         how="native",
@@ -169,8 +175,8 @@ def _between_formats(host: Sequence[_OnHost]) -> list[Measurement]:
     for one, other in combinations(host, 2):
         a, b = one.exported.artifact, other.exported.artifact
         if (a.role, a.precision) == (b.role, b.precision) and a.format != b.format:
-            result.append(score_agreement(one.predictions, other.predictions, "the two formats of one graph"))
-            result.append(score_agreement(other.predictions, one.predictions, "the two formats of one graph"))
+            result.append(score_agreement(one.predictions, other.predictions, "other_format"))
+            result.append(score_agreement(other.predictions, one.predictions, "other_format"))
     return result
 
 
@@ -193,9 +199,7 @@ def _emulated(run: Run, emulation: Emulated, host: _OnHost) -> list[Measurement]
         artifact,
         logits,
         host.logits[: len(logits)],
-        reference_id=artifact.sha256,
-        compared_with="host",
-        what=f"{emulation.core} against the host, same file",
+        reference=Reference(against="host", sha256=artifact.sha256, name="host"),
         runtime=facts["runtime"],
         target=emulation.core,
         how="emulated",

@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 
 from compress.gate import judge
-from compress.measure.statistics import estimate_proportion, paired_interval, summarize_latency
+from compress.measure.accuracy import pack_bits
+from compress.measure.comparison import Reference
+from compress.measure.latency import Baseline, latency
+from compress.measure.paired import paired_interval
+from compress.measure.scores import estimate_proportion
 from compress.types import METRICS, Artifact, Budget, Measurement, Results
 
 RUNTIMES = {"onnx": "onnxruntime 1.32.0", "tflite": "litert 2.3.0", "safetensors": "torch 2.13.0"}
@@ -85,13 +89,12 @@ def example(
         only: keep a single artifact.
         name: of the run.
     """
-    rng = np.random.default_rng(20240229)
     weights = [_artifact(f"{role}.safetensors", role, "float32", size) for role, size in _WEIGHTS]
     files = [_artifact(n, n.split("-")[0], PRECISIONS[n.split("-")[1].split(".")[0]], s) for n, s in SIZES.items()]
     files = [file for file in files if only in (None, file.name)]
     weights = weights if only is None else []
     by_name = {artifact.name: artifact for artifact in (*files, *weights)}
-    found = [m for file in files for m in _measure_file(file, by_name, rng)]
+    found = [m for file in files for m in _measure_file(file, by_name)]
     found += [m for model in weights for m in _measure_torch(model, by_name)]
     if emulated:
         found += [m for file in files for place, core in enumerate(CORES) for m in _emulate(file, core, place)]
@@ -169,7 +172,7 @@ def _measurement(artifact: Artifact, metric: str, value: float, **changes: Any) 
     return Measurement(**(usual | changes))
 
 
-def _measure_file(file: Artifact, by_name: dict[str, Artifact], rng: np.random.Generator) -> list[Measurement]:
+def _measure_file(file: Artifact, by_name: dict[str, Artifact]) -> list[Measurement]:
     static = {"n": 1, "runtime": "file", "how": "static"}
     teacher = file.role == "teacher"
     found = [
@@ -184,13 +187,13 @@ def _measure_file(file: Artifact, by_name: dict[str, Artifact], rng: np.random.G
     found += _against_torch(file, by_name)
     if not teacher and file.format == "onnx" and (other := by_name.get(f"{model}.tflite")):
         share = estimate_proportion(9_987, TEST_IMAGES)
-        details = {"compared_with": other.name, "what": "the two formats of one graph"}
+        details = Reference(against="other_format", sha256=other.sha256, name=other.name).details()
         found.append(
             _measurement(
                 file, "agreement", share.value, interval=share.interval, reference=other.sha256, details=details
             )
         )
-    return [*found, _latency(file, rng)]
+    return [*found, _latency(file, by_name.get(f"teacher-float32.{file.format}"))]
 
 
 def _scores(artifact: Artifact, correct: int, teacher: Artifact | None, split: str) -> list[Measurement]:
@@ -198,10 +201,18 @@ def _scores(artifact: Artifact, correct: int, teacher: Artifact | None, split: s
     f1 = accuracy.value - 0.0006
     found = [
         _measurement(
-            artifact, "accuracy", accuracy.value, interval=accuracy.interval, split=split, details={"correct": correct}
+            artifact,
+            "accuracy",
+            accuracy.value,
+            interval=accuracy.interval,
+            split=split,
+            details=_correct_images(correct),
         ),
         _measurement(artifact, "macro_f1", f1, interval=(f1 - 0.0055, f1 + 0.0054), split=split),
     ]
+    if artifact.role == "student" and artifact.format == "safetensors":
+        details = Reference(against="teacher", sha256="0" * 64, name="teacher.safetensors").details()
+        found.append(_measurement(artifact, "agreement", 0.9591, interval=(0.955, 0.9628), details=details))
     if teacher is not None and artifact.role != "teacher":
         lost = CORRECT["teacher"] - correct + 210
         found.append(
@@ -212,7 +223,7 @@ def _scores(artifact: Artifact, correct: int, teacher: Artifact | None, split: s
                 interval=paired_interval(lost, 210, TEST_IMAGES),
                 reference=teacher.sha256,
                 split=split,
-                details={"compared_with": teacher.name, "lost": lost, "gained": 210},
+                details={"against": "teacher", "compared_with": teacher.name, "lost": lost, "gained": 210},
             )
         )
     return found
@@ -225,7 +236,7 @@ def _against_torch(file: Artifact, by_name: dict[str, Artifact]) -> list[Measure
         "n": EMULATED_IMAGES,
         "reference": weights.sha256 if weights else "0" * 64,
         "split": "test",
-        "details": {"compared_with": "torch", "what": f"the file against the {file.precision} graph in torch"},
+        "details": {"against": "torch", "compared_with": "torch"},
     }
     return [
         _measurement(file, "max_abs_difference", 0.0874 if quantised else 3.8e-6, **common),
@@ -234,19 +245,30 @@ def _against_torch(file: Artifact, by_name: dict[str, Artifact]) -> list[Measure
     ]
 
 
-def _latency(file: Artifact, rng: np.random.Generator) -> Measurement:
-    samples = tuple(float(x) for x in MEDIAN_MS[file.name] * (0.93 + rng.gamma(1.4, 0.06, 150)))
-    summary = summarize_latency(samples)
-    percentiles = {"p50": summary.p50, "p90": summary.p90, "p99": summary.p99}
+def _correct_images(correct: int) -> dict[str, Any]:
+    """The first images are right, except that every model misses some of its own at the beginning."""
+    missed = np.arange(TEST_IMAGES) < correct % 7
+    right = ~missed & (np.cumsum(~missed) <= correct)
+    return {"correct": correct, "correct_images": pack_bits(right)}
+
+
+def _latency(file: Artifact, teacher: Artifact | None) -> Measurement:
+    def samples(name: str) -> Any:
+        rng = np.random.default_rng(list(name.encode()))
+        return 1e6 * MEDIAN_MS[name] * rng.lognormal(0, 0.02, (5, 1)) * (0.93 + rng.gamma(1.4, 0.06, (5, 30)))
+
+    baseline = None
+    if teacher is not None and teacher != file:
+        reference = Reference(against="teacher", sha256=teacher.sha256, name=teacher.name)
+        baseline = Baseline(reference=reference, samples_ns=samples(teacher.name))
     machine = {"processor": "AMD EPYC 7B13", "cores": 2, "architecture": "x86_64", "system": "Linux 6.1"}
-    return _measurement(
-        file,
-        "latency_ms",
-        summary.p50,
-        n=summary.n,
-        samples=samples,
-        interval=summary.median_interval,
-        details={**percentiles, "threads": 1, "warmup": 5, "machine": machine},
+    return latency(
+        file.sha256,
+        samples(file.name),
+        runtime=RUNTIMES[file.format],
+        target="host",
+        details={"threads": 1, "warmup": 5, "machine": machine},
+        baseline=baseline,
     )
 
 
@@ -274,7 +296,7 @@ def _emulate(file: Artifact, core: str, place: int) -> list[Measurement]:
         "n": EMULATED_IMAGES,
         "reference": file.sha256,
         "split": "test",
-        "details": {"compared_with": "host", "what": f"{core} against the host, same file"},
+        "details": {"against": "host", "compared_with": "host"},
     }
     same = quantised and file.format == "tflite"
     found = [

@@ -6,10 +6,12 @@ import io
 import re
 from xml.etree import ElementTree as Xml
 
+import numpy as np
 import pytest
 from example_results import CORES, example, with_name
 from reading import Page, markdown_tables, number
 from rich.console import Console
+from scipy.stats import gmean
 
 from compress.report import html, junit, markdown
 from compress.report.terminal import render, render_verdicts
@@ -73,7 +75,25 @@ def test_every_gain_is_the_quotient_to_the_teacher(results: Results, comment: st
                 assert row[place][1] == ""
             else:
                 gain = float(row[place][1].split("×")[0])
-                assert gain == pytest.approx(its.value / mine.value, rel=0.005)
+                expected = by_round(its, mine) if metric == "latency_ms" else its.value / mine.value
+                assert gain == pytest.approx(expected, rel=0.005)
+
+
+def by_round(its: Measurement, mine: Measurement) -> float:
+    medians = [np.median(np.reshape(m.samples, (5, 30)), axis=1) for m in (its, mine)]
+    return float(gmean(medians[0] / medians[1]))
+
+
+def test_the_latency_table_shows_the_speed_up_with_its_interval(results: Results, comment: str) -> None:
+    (table,) = (t for t in markdown_tables(comment) if t[0][-1][0] == "Times as fast as the teacher")
+    assert [row[-1] for row in table[1:3]] == [("–", "")] * 2
+    for row in table[3:]:
+        mine = measured(results, row[0][0], "latency_ms")
+        assert mine
+        speedup = mine.details["speedup"]
+        shown = [float(x) for x in re.findall(r"[\d.]+", " ".join(row[-1]))]
+        assert shown == pytest.approx([speedup["value"], *speedup["interval"]], rel=0.005)
+        assert speedup["interval"][0] < speedup["value"] < speedup["interval"][1]
 
 
 def test_page_and_comment_show_the_same_cells(results: Results, comment: str) -> None:

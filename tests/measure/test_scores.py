@@ -1,4 +1,4 @@
-"""Statistics against SciPy, scikit-learn, published worked examples and seeded simulations."""
+"""Scores and paired differences against SciPy, scikit-learn, published worked examples and seeded simulations."""
 
 from __future__ import annotations
 
@@ -10,16 +10,8 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import chi2
 from sklearn.metrics import f1_score
 
-from compress.measure.paired import mcnemar_p_value, paired_interval
-from compress.measure.statistics import (
-    compare_paired,
-    estimate_accuracy,
-    estimate_agreement,
-    estimate_macro_f1,
-    estimate_proportion,
-    ratio_of_medians,
-    summarize_latency,
-)
+from compress.measure.paired import compare_paired, mcnemar_p_value, paired_interval
+from compress.measure.scores import estimate_accuracy, estimate_agreement, estimate_macro_f1, estimate_proportion
 
 
 @pytest.mark.parametrize(
@@ -149,42 +141,6 @@ def test_perfect_predictions_have_an_f1_of_one() -> None:
     assert estimate_macro_f1(labels, labels, seed=0, resamples=20).interval == (1.0, 1.0)
 
 
-@pytest.mark.parametrize(
-    ("n", "ranks"),
-    [(5, None), (6, (1, 6)), (10, (2, 9)), (20, (6, 15)), (100, (40, 61))],  # printed in any table of the sign test
-)
-def test_median_interval_uses_the_order_statistics_of_the_sign_test(n: int, ranks: tuple[int, int] | None) -> None:
-    samples = np.random.default_rng(n).permutation(np.arange(1.0, n + 1))
-    assert summarize_latency(samples).median_interval == ranks
-
-
-def test_median_interval_covers_the_median_of_a_skewed_distribution() -> None:
-    rng = np.random.default_rng(11)
-    intervals = [summarize_latency(rng.lognormal(0, 0.4, 150)).median_interval for _ in range(1000)]
-    coverage = np.mean([low <= 1.0 <= high for low, high in filter(None, intervals)])
-    assert 0.945 <= coverage <= 0.98
-
-
-def test_latency_percentiles() -> None:
-    summary = summarize_latency(np.arange(1.0, 102.0))
-    assert (summary.p50, summary.p90, summary.p99, summary.n) == (51.0, 91.0, 100.0, 101)
-
-
-def test_ratio_of_medians_covers_the_truth() -> None:
-    rng = np.random.default_rng(13)
-    covered = 0
-    for seed in range(200):
-        ratio = ratio_of_medians(rng.lognormal(1.0, 0.2, 60), rng.lognormal(0.0, 0.3, 80), seed, resamples=300)
-        covered += ratio.interval[0] <= math.e <= ratio.interval[1]
-    assert 180 <= covered <= 200
-    assert ratio.n == 60
-
-
-def test_ratio_of_medians_of_constant_samples_is_exact() -> None:
-    ratio = ratio_of_medians([4.0] * 9, [2.0] * 7, seed=0)
-    assert (ratio.value, ratio.interval) == (2.0, (2.0, 2.0))
-
-
 _YES, _NO = [True, False], [True, False, True]
 
 
@@ -207,14 +163,6 @@ _YES, _NO = [True, False], [True, False, True]
         (lambda: mcnemar_p_value(-1, 2), "negative"),
         (lambda: estimate_macro_f1([], [], 0), "none"),
         (lambda: estimate_macro_f1([1], [1], 0, resamples=0), "resamples"),
-        (lambda: summarize_latency([]), "non-empty"),
-        (lambda: summarize_latency([1.0, math.nan]), "finite"),
-        (lambda: summarize_latency([1.0, math.inf]), "finite"),
-        (lambda: summarize_latency([1.0, 0.0]), "above 0"),
-        (lambda: summarize_latency([[1.0]]), "shape"),
-        (lambda: ratio_of_medians([1.0, 2.0], [], 0), "non-empty"),
-        (lambda: ratio_of_medians([1.0, 2.0], [1.0], 0), "at least 2"),
-        (lambda: ratio_of_medians([1.0, 2.0], [1.0, 2.0], 0, resamples=0), "resamples"),
     ],
 )
 def test_unusable_input_is_refused(call, says: str) -> None:  # type: ignore[no-untyped-def]

@@ -1,0 +1,92 @@
+"""How closely files agree with what they were made from: a table for each thing that is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from compress.report.cells import figure_cell, name_cell
+from compress.report.lookup import Lookup, Subject
+from compress.report.tables import NOTHING, Cell, Column, Table, cell
+from compress.types import Measurement
+
+_WORST = {"max_abs_difference": max, "sqnr_db": min, "bit_exact": min}
+"""Metric of logits -> which of several cores is the worst."""
+
+_LOGITS = (
+    Column(key="max_abs_difference", title="Largest difference"),
+    Column(key="sqnr_db", title="SQNR"),
+    Column(key="bit_exact", title="Bit for bit"),
+    Column(key="n", title="n images"),
+)
+_READING = (
+    "The largest difference is in logits; SQNR is that of the logits to their difference, and none where they are"
+    " identical; bit for bit is the share of images whose logits are all equal."
+)
+
+
+def fidelity_tables(lookup: Lookup) -> dict[str, Table]:
+    """Title -> table; the titles say what is compared with what."""
+    return {
+        "Files on the host against torch": _against_torch(lookup),
+        "One format against the other": _between_formats(lookup),
+        "Emulated cores against the host": _against_host(lookup),
+    }
+
+
+def _against_torch(lookup: Lookup) -> Table:
+    columns = (Column(key="artifact", title="Artifact", numeric=False), *_LOGITS)
+    rows = tuple((name_cell(subject), *_logits(found)) for subject, found in _compared(lookup, "torch"))
+    notes = (f"Against the graph that the file was written from, with the same rounding. {_READING}",)
+    return Table(columns=columns, rows=rows, notes=notes, missing="No outputs were compared with torch.")
+
+
+def _against_host(lookup: Lookup) -> Table:
+    columns = (
+        Column(key="artifact", title="Artifact", numeric=False),
+        Column(key="where", title="Worst of", numeric=False),
+        *_LOGITS,
+    )
+    rows = []
+    for subject, found in _compared(lookup, "host"):
+        cores = list(dict.fromkeys(m.target for m in found))
+        rows.append((name_cell(subject), cell(", ".join(cores)), *_logits(found)))
+    notes = ("The same file under the same runtime, executed on ARM64 in emulation and natively on the host.",)
+    return Table(columns=columns, rows=tuple(rows), notes=notes, missing="No outputs were compared on ARM64 cores.")
+
+
+def _between_formats(lookup: Lookup) -> Table:
+    """A row a pair: the agreement of two files is that of either with the other."""
+    columns = (
+        Column(key="artifact", title="Artifact", numeric=False),
+        Column(key="with", title="Compared with", numeric=False),
+        Column(key="agreement", title="Same class"),
+        Column(key="n", title="n images"),
+    )
+    rows, seen = [], set()
+    for subject, found in _compared(lookup, "other_format"):
+        for m in found:
+            pair = frozenset((m.artifact, m.reference))
+            if m.metric == "agreement" and pair not in seen:
+                seen.add(pair)
+                other = cell(str(m.details.get("compared_with", "")))
+                rows.append((name_cell(subject), other, figure_cell(m), cell(f"{m.n:,}")))
+    notes = ("Same class is the share of images on which both choose the same one.",)
+    return Table(columns=columns, rows=tuple(rows), notes=notes, missing="No two formats were compared.")
+
+
+def _compared(lookup: Lookup, against: str) -> Iterator[tuple[Subject, list[Measurement]]]:
+    """Every subject with its comparisons of that kind, where it has any."""
+    for subject in lookup.subjects:
+        mine = (m for m in lookup.results.measurements if m.artifact == subject.artifact.sha256)
+        found = [m for m in mine if m.runtime == subject.runtime and m.details.get("against") == against]
+        if found:
+            yield subject, found
+
+
+def _logits(found: Sequence[Measurement]) -> tuple[Cell, ...]:
+    figures = []
+    for metric, worst in _WORST.items():
+        values = [m for m in found if m.metric == metric]
+        figures.append(figure_cell(worst(values, key=lambda m: m.value)) if values else NOTHING)
+    sizes = sorted({m.n for m in found if m.metric in _WORST})
+    return (*figures, cell(" or ".join(f"{n:,}" for n in sizes)))

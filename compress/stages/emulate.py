@@ -1,0 +1,124 @@
+"""Run every artifact on each emulated core: outputs for a stated subset of the test images, and exact counts."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.errors import ModelError
+from compress.progress import Stage
+from compress.recipe import Arm64Config
+from compress.stages.context import Run, Step, execute_step
+from compress.stages.export import Exported
+from compress.targets import Session, arm64, encode, open_session
+from compress.types import Json
+
+CODE = ("compress.runtimes", "compress.targets")
+CORES_AT_ONCE = 2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Emulated:
+    """One artifact on one emulated core.
+
+    outputs: raw outputs (n, classes) for the first n test images, in the file's stored type.
+    counts: instructions, executed_macs, by_class, repeats.
+    """
+
+    core: str
+    exported: Exported
+    outputs: NDArray[np.generic]
+    counts: Json
+
+
+def emulate(
+    run: Run, config: Arm64Config, exported: Sequence[Exported]
+) -> tuple[tuple[Emulated, ...], tuple[str, ...]]:
+    """Outputs and counts of every artifact on every core; a core's worker starts once, and only if it is needed.
+
+    Returns:
+        What was measured, and one sentence for each artifact that died on a core (for want of an instruction, say): it
+        has no measurement there, and its budgets are MISSING.
+    """
+    failures: list[str] = []
+    opened: dict[str, Session] = {}
+    stopped = threading.Event()
+
+    def on_core(core: str) -> list[Emulated]:
+        with ExitStack() as stack:
+
+            def session() -> Session:
+                if core not in opened:
+                    opened[core] = stack.enter_context(open_session(core, run.home, timeout_s=600))
+                return opened[core]
+
+            done = []
+            for each in exported:
+                if stopped.is_set():
+                    break
+                try:
+                    done.append(_emulate_one(run, config, core, each, session))
+                except ModelError as error:
+                    failures.append(str(error))
+            return done
+
+    with ThreadPoolExecutor(CORES_AT_ONCE) as pool:
+        try:
+            results = tuple(result for results in pool.map(on_core, config.cores) for result in results)
+        except BaseException:  # Ctrl-C above all: end what runs in the other threads, or the pool waits for it
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            for each in list(opened.values()):
+                each.close()
+            raise
+    return results, tuple(sorted(failures))
+
+
+def _emulate_one(
+    run: Run, config: Arm64Config, core: str, exported: Exported, session: Callable[[], Session]
+) -> Emulated:
+    artifact = exported.artifact
+    images = config.images if artifact.precision == "static_int8" else config.float_images
+    step = Step(
+        name="emulate",
+        title=f"{core}: {artifact.name}",
+        config={"core": core, "images": images},
+        inputs={"artifact": artifact.sha256, "test": run.task.test.sha256, "installation": arm64.fingerprint(run.home)},
+        code=CODE,
+        libraries=(),
+    )
+
+    def make(folder: Path, _: Stage) -> None:
+        inputs = encode(artifact.inputs[0], run.task.test.images[:images])
+        np.save(folder / "outputs.npy", session().run(exported.file, inputs))
+        counts = session().count(exported.file, inputs[:1])
+        (folder / "counts.json").write_text(
+            json.dumps(
+                {
+                    "runtime": session().describe(exported.file).runtime,
+                    "instructions": counts.instructions,
+                    "executed_macs": counts.executed_macs,
+                    "by_class": dict(counts.by_class),
+                    "repeats": list(counts.repeats),
+                }
+            )
+        )
+
+    def summarize(folder: Path) -> str:
+        return f"{json.loads((folder / 'counts.json').read_text())['instructions']:,} instructions"
+
+    folder = execute_step(run, step, make, summarize).path
+    return Emulated(
+        core=core,
+        exported=exported,
+        outputs=np.load(folder / "outputs.npy"),
+        counts=json.loads((folder / "counts.json").read_text()),
+    )
