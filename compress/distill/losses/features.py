@@ -60,8 +60,8 @@ def attention_transfer_loss(student: Tensor, teacher: Tensor, p: float = 2.0) ->
         raise ValueError(f"p must be at least 1, got {p:g}")
     size = (min(student.shape[2], teacher.shape[2]), min(student.shape[3], teacher.shape[3]))
     with in_float32(student, teacher) as features:
-        maps = [F.adaptive_avg_pool2d(feature.abs().pow(p).sum(1), size).flatten(1) for feature in features]
-        return F.mse_loss(F.normalize(maps[0]), F.normalize(maps[1]))
+        student_map, teacher_map = (_attention(feature, p, size) for feature in features)
+        return F.mse_loss(student_map, teacher_map)
 
 
 def rkd_distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
@@ -104,6 +104,14 @@ def rkd_angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
     triplets = batch * (batch - 1) * (batch - 2)
     with in_float32(student, teacher) as (a, b):
         return F.smooth_l1_loss(_cosines(a), _cosines(b), reduction="sum") / max(triplets, 1)
+
+
+def _attention(feature: Tensor, p: float, size: tuple[int, int]) -> Tensor:
+    """(batch, height * width) of length 1. Pooled only where it must be: on CUDA its gradient is not deterministic."""
+    attention = feature.abs().pow(p).sum(1)
+    if attention.shape[1:] != size:
+        attention = F.adaptive_avg_pool2d(attention, size)
+    return F.normalize(attention.flatten(1))
 
 
 def _relative_distances(feature: Tensor) -> Tensor:
