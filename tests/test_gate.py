@@ -65,7 +65,7 @@ def test_a_regression_fails_and_the_reason_says_all() -> None:
     assert found.excess == pytest.approx(0.0031)
     assert found.reason == (
         "student-int8.tflite: accuracy_drop 0.0231 exceeds the limit 0.0200 by 0.0031"
-        " (95 % interval 0.0198 to 0.0264, n=10000, litert 2.3.0, host)"
+        " (95 % interval 0.0198 to 0.0264, n=10,000, litert 2.3.0, host)"
     )
 
 

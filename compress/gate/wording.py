@@ -43,5 +43,5 @@ def _evidence(figure: Figure, digits: int) -> str:
     if "compared_with" in measurement.details:
         parts.insert(0, f"against {measurement.details['compared_with']}")
     if measurement.how != "static":
-        parts += [f"n={measurement.n}", measurement.runtime]
+        parts += [f"n={measurement.n:,}", measurement.runtime]
     return ", ".join([*parts, measurement.target if measurement.how != "static" else "static"])

@@ -43,14 +43,18 @@ def _against_torch(lookup: Lookup) -> Table:
 def _against_host(lookup: Lookup) -> Table:
     columns = (
         Column(key="artifact", title="Artifact", numeric=False),
-        Column(key="where", title="Worst of", numeric=False),
+        Column(key="cores", title="Cores"),
         *_LOGITS,
     )
-    rows = []
+    rows, names = [], set()
     for subject, found in _compared(lookup, "host"):
-        cores = list(dict.fromkeys(m.target for m in found))
-        rows.append((name_cell(subject), cell(", ".join(cores)), *_logits(found)))
-    notes = ("The same file under the same runtime, executed on ARM64 in emulation and natively on the host.",)
+        cores = {m.target for m in found}
+        names |= cores
+        rows.append((name_cell(subject), cell(str(len(cores))), *_logits(found)))
+    notes = (
+        "The same file under the same runtime, executed on ARM64 in emulation and natively on the host; the worst of"
+        f" {', '.join(sorted(names))}.",
+    )
     return Table(columns=columns, rows=tuple(rows), notes=notes, missing="No outputs were compared on ARM64 cores.")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compress.report.lookup import Lookup, Subject
-from compress.report.plots import Bar, Point, draw_latencies, draw_shares, draw_tradeoff
+from compress.report.plots import Bar, Point, draw_latencies, draw_shares, draw_tradeoff, name_parts
 from compress.report.tables import printable
 from compress.units import brief
 
@@ -57,15 +57,19 @@ def latency_drawing(lookup: Lookup) -> Drawing:
 
 def mix_drawings(lookup: Lookup) -> tuple[Drawing, ...]:
     """Instructions by class on each core: the float32 teacher and the int8 student, a figure for each runtime."""
-    drawings: list[Drawing] = []
+    by_runtime: dict[str, dict[str, Sequence[Bar]]] = {}
     for runtime in dict.fromkeys(subject.runtime for subject in lookup.subjects):
         counted = [s for s in lookup.subjects if s.runtime == runtime and _mix(lookup, s)]
         telling = [s for s in counted if s.artifact.role == "teacher" or s.artifact.precision == "static_int8"]
         groups = {printable(s.artifact.name): _mix(lookup, s) for s in (telling or counted)[:4]}
         if groups and runtime:
-            svg = draw_shares(groups, f"mix-{len(drawings)}", f"Instructions by class under {runtime}")
-            caption = f"Instructions by class under {printable(runtime)}; at the end of a bar, their number."
-            drawings.append(Drawing(caption=caption, svg=svg))
+            by_runtime[runtime] = groups
+    parts = name_parts(bar for groups in by_runtime.values() for bars in groups.values() for bar in bars)
+    drawings: list[Drawing] = []
+    for runtime, groups in by_runtime.items():
+        svg = draw_shares(groups, f"mix-{len(drawings)}", f"Instructions by class under {runtime}", parts)
+        caption = f"Instructions by class under {printable(runtime)}; at the end of a bar, their number."
+        drawings.append(Drawing(caption=caption, svg=svg))
     return tuple(drawings) or (Drawing(caption="No instructions were counted by class."),)
 
 
@@ -79,7 +83,7 @@ def bytes_drawing(lookup: Lookup) -> Drawing:
             bars.append(Bar(name=printable(artifact.name), total=brief(artifact.size_bytes, "bytes"), parts=parts))
     if not bars:
         return Drawing(caption="No file was audited by part.")
-    svg = draw_shares({"": bars}, "bytes", "Bytes of each file by part")
+    svg = draw_shares({"": bars}, "bytes", "Bytes of each file by part", name_parts(bars))
     return Drawing(caption="What the bytes of each file are; at the end of a bar, its size.", svg=svg)
 
 

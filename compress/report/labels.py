@@ -23,7 +23,7 @@ _DISTANCES = (11, 14, 18, 24, 31, 39, 48, 58, 69, 81, 94, 108)
 
 _ANGLES = tuple(math.radians(angle) for angle in range(0, 360, 15))
 _MARKER = 7.0
-_GAP = 2.0
+_GAP = 5.0
 _LEADER_FROM = 12.0
 
 _LINE, _FAINT_LINE, _NEARER_STRANGER, _LEFT_OUT = 90.0, 10.0, 40.0, 1000.0
@@ -131,11 +131,18 @@ def _places(
             roomy, leader = box.padded(_GAP), (point, box.nearest(point))
             if any(roomy.overlaps(square) for square in squares) or any(square.touches(leader) for square in apart):
                 continue
-            crossed = _LINE * _crossings(roomy, leader, lines) + _FAINT_LINE * _crossings(roomy, leader, faint_lines)
+            shown = (_beside_marker(*leader), leader[1])
+            crossed = _LINE * _crossings(roomy, shown, lines) + _FAINT_LINE * _crossings(roomy, shown, faint_lines)
             confusing = any(math.dist(marker, box.nearest(marker)) <= distance for marker in strangers)
             cost = distance + crossed + _NEARER_STRANGER * confusing
             places.append(_Place(cost=cost, box=box, roomy=roomy, leader=leader))
     return sorted(places, key=lambda place: place.cost)[:_MOST_PLACES]
+
+
+def _beside_marker(point: Spot, end: Spot) -> Spot:
+    """Where a leader leaves its own marker: a line through the marker is not crossed under it."""
+    share = min(_MARKER / max(math.dist(point, end), _MARKER), 1.0)
+    return point[0] + share * (end[0] - point[0]), point[1] + share * (end[1] - point[1])
 
 
 def _crossings(roomy: Box, leader: Line, lines: Sequence[Line]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -133,9 +133,15 @@ def draw_latencies(
         return to_svg(figure, name, title)
 
 
-def draw_shares(groups: Mapping[str, Sequence[Bar]], name: str, title: str) -> str:
-    """Stacked bars of shares, in titled groups; each bar is one whole, and its total stands at its end."""
-    parts = _merge_small(groups)
+def draw_shares(groups: Mapping[str, Sequence[Bar]], name: str, title: str, parts: Sequence[str]) -> str:
+    """Stacked bars of shares, in titled groups; each bar is one whole, and its total stands at its end.
+
+    Args:
+        groups: title -> bars; an empty title is not drawn.
+        name: prefix of the ids.
+        title: what a screen reader says.
+        parts: of `name_parts`, over all figures that stand side by side, so that their legends and colours agree.
+    """
     rows = sum(len(bars) for bars in groups.values())
     titled = [group for group in groups if group]
     legend_rows = math.ceil(len(parts) / 3)
@@ -205,14 +211,13 @@ def _strokes(ends: Sequence[tuple[float, float]], colour: str, width: float, alp
     return PathPatch(Outline(ends, codes), edgecolor=colour, facecolor="none", linewidth=width, alpha=alpha)
 
 
-def _merge_small(groups: Mapping[str, Sequence[Bar]]) -> list[str]:
+def name_parts(bars: Iterable[Bar]) -> list[str]:
     """Names of the parts that reach 1 % of some bar, in the palette's order; the rest is drawn as `other`."""
     largest: dict[str, float] = {}
-    for bars in groups.values():
-        for bar in bars:
-            whole = sum(bar.parts.values())
-            for part, size in bar.parts.items():
-                largest[part] = max(largest.get(part, 0.0), size / whole if whole > 0 else 0.0)
+    for bar in bars:
+        whole = sum(bar.parts.values())
+        for part, size in bar.parts.items():
+            largest[part] = max(largest.get(part, 0.0), size / whole if whole > 0 else 0.0)
     order = list(PART_COLOURS)
     kept = [part for part, share in largest.items() if share >= 0.01 and part != "other"]
     kept.sort(key=lambda part: (order.index(part) if part in PART_COLOURS else len(order), part))

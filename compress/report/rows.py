@@ -69,7 +69,7 @@ def latency_table(lookup: Lookup) -> Table:
         Column(key="p50", title="p50"),
         Column(key="p90", title="p90"),
         Column(key="p99", title="p99"),
-        Column(key="speedup", title="Times as fast as the teacher"),
+        Column(key="speedup", title="Speed-up"),
     )
     rows, sizes = [], set()
     for subject in lookup.subjects:
@@ -79,8 +79,8 @@ def latency_table(lookup: Lookup) -> Table:
             rows.append((name_cell(subject), figure_cell(timed), *percentiles, _speedup(timed)))
             sizes.add(_circumstances(timed))
     notes = (
-        f"{' or '.join(sorted(sizes))}. Small print: 95 % intervals, from the spread between rounds: inferences of one"
-        " round resemble each other. Teacher and students take turns in each round, and are compared round by round.",
+        f"{' or '.join(sorted(sizes))}. Speed-up is against the teacher, round by round, as they take turns. Small"
+        " print: 95 % intervals, from the spread between rounds; inferences of one round resemble each other.",
     )
     return Table(columns=columns, rows=tuple(rows), notes=notes, missing="No latency was measured on the host.")
 

@@ -34,12 +34,12 @@ def render(results: Results, console: Console) -> None:
     if table.rows:
         _print_table(table, lookup.favourite_core, console)
     for note in results.notes:
-        _print(Text(printable(note), style="yellow"), console)
+        print_text(Text(printable(note), style="yellow"), console)
     if results.notes:
         console.print()
     gain = headline(results).gain
     if gain:
-        _print(Text(gain), console)
+        print_text(Text(gain), console)
         console.print()
     render_verdicts(results.verdicts, console)
 
@@ -54,13 +54,13 @@ def render_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:
     for verdict in sorted(verdicts, key=lambda v: v.status != "PASS"):
         line = Text(f"{verdict.status:<8}", style=_TONES.get(verdict.status, "red"))
         line.append(printable(verdict.reason), style="default")
-        _print(line, console)
+        print_text(line, console)
     if verdicts:
         console.print()
     word, tone, tally = tally_verdicts(verdicts)
     line = Text(f"{word}  ", style=f"bold {_STYLES[tone]}")
     line.append(tally, style="not bold default")
-    _print(line, console)
+    print_text(line, console)
 
 
 def _print_table(table: Table, core: str | None, console: Console) -> None:
@@ -68,11 +68,11 @@ def _print_table(table: Table, core: str | None, console: Console) -> None:
     keys = [column.key for column in table.columns]
     picked = [[row[keys.index(key)] for key in titles] for row in table.rows]
     gained = {*_WITH_GAIN, core}
-    lines = _align(
+    lines = align(
         [list(titles.values()), *([_words(c, k in gained) for k, c in zip(titles, r, strict=True)] for r in picked)]
     )
     if len(lines[0]) > _width(console):
-        lines = _align([list(titles.values()), *([c.text for c in row] for row in picked)])
+        lines = align([list(titles.values()), *([c.text for c in row] for row in picked)])
     for number, line in enumerate(lines):
         # Never folded: a table wider than the terminal wraps, and stays whole in a pipe.
         text = Text(_writable(line, console), style="" if number else "dim")
@@ -80,7 +80,7 @@ def _print_table(table: Table, core: str | None, console: Console) -> None:
     console.print()
 
 
-def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+def align(rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines of equal length: the first column to the left, the others to the right."""
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     lines = []
@@ -98,7 +98,8 @@ def _words(cell: Cell, with_gain: bool) -> str:
     return f"{cell.text}  {ratio if word in ('smaller', 'faster', 'fewer') else cell.small}"
 
 
-def _print(text: Text, console: Console) -> None:
+def print_text(text: Text, console: Console) -> None:
+    """Print in signs that the console can write; folded on a terminal alone."""
     # Long reasons stay one line where a program or a log reads them.
     text.plain = _writable(text.plain, console)
     console.print(text, soft_wrap=not console.is_terminal, highlight=False)

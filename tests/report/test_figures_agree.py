@@ -85,7 +85,7 @@ def by_round(its: Measurement, mine: Measurement) -> float:
 
 
 def test_the_latency_table_shows_the_speed_up_with_its_interval(results: Results, comment: str) -> None:
-    (table,) = (t for t in markdown_tables(comment) if t[0][-1][0] == "Times as fast as the teacher")
+    (table,) = (t for t in markdown_tables(comment) if t[0][-1][0] == "Speed-up")
     assert [row[-1] for row in table[1:3]] == [("–", "")] * 2
     for row in table[3:]:
         mine = measured(results, row[0][0], "latency_ms")
