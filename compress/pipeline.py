@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from compress.distill import TransferSet
 from compress.errors import DataError, ToolError
 from compress.gate import judge
 from compress.progress import Progress
@@ -18,6 +19,14 @@ from compress.stages.evaluate import Emulated, emulate, host_outputs, time_on_ho
 from compress.stages.export import Exported, export_model, read_scheme, weights_artifact
 from compress.stages.measurements import measure
 from compress.stages.provenance import provenance
+from compress.stages.teach import (
+    Teachers,
+    check_plan,
+    make_lesson,
+    measure_teachers,
+    obtain_teachers,
+    read_transfer_set,
+)
 from compress.stages.train import Trained, classify_test, train_model
 from compress.store import Store, folder_lock
 from compress.targets import arm64
@@ -76,13 +85,35 @@ def _prepare(recipe: Recipe, home: Path, progress: Progress) -> Run:
 
 
 def _train(run: Run) -> tuple[Trained, ...]:
-    recipe = run.recipe
-    teacher = train_model(run, "teacher", recipe.teacher.model, recipe.teacher.train)
-    learn_from = (teacher, recipe.student.distill) if recipe.student.distill else None
-    student = train_model(run, "student", recipe.student.model, recipe.student.train, learn_from)
-    if not recipe.student.compare_alone:
-        return teacher, student
-    return teacher, student, train_model(run, "student_alone", recipe.student.model, recipe.student.train)
+    """The teacher, the student, and then whatever else was trained."""
+    config = run.recipe.student
+    transfer = read_transfer_set(run)
+    check_plan(run, transfer)
+    teachers = obtain_teachers(run)
+    measure_teachers(run, teachers)
+    *earlier, student = _generations(run, teachers, transfer)
+    alone = [train_model(run, "student_alone", config.model, config.train)] if config.compare_alone else []
+    first, *more = teachers.trained
+    return first, student, *alone, *more, *earlier
+
+
+def _generations(run: Run, teachers: Teachers, transfer: TransferSet) -> tuple[Trained, ...]:
+    """The student, and before it the generations that taught it."""
+    config = run.recipe.student
+    if config.distill is None:
+        return (train_model(run, "student", config.model, config.train),)
+    trained: list[Trained] = []
+    last = config.distill.generations - 1
+    for generation in range(config.distill.generations):
+        taught_by = trained if config.distill.generation_teachers == "all" else trained[-1:]
+        lesson = make_lesson(
+            run, config.distill, taught_by or teachers.trained, () if taught_by else teachers.callables
+        )
+        role = "student" if generation == last else f"student_generation_{generation + 1}"
+        trained.append(
+            train_model(run, role, config.model, config.train, lesson=lesson, transfer=transfer, generation=generation)
+        )
+    return tuple(trained)
 
 
 def _export(run: Run, trained: tuple[Trained, ...]) -> tuple[Exported, ...]:

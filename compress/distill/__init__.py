@@ -1,20 +1,61 @@
-"""Training: losses, views, the loop."""
+"""Training: what a student learns from, whom it learns from, and the loop.
 
-from compress.distill.device import choose_device
-from compress.distill.losses import distillation_loss, kd_loss
-from compress.distill.train import Distillation, Epoch, Schedule, logits_of, predict, train
-from compress.distill.views import Augment, make_view
+Read `train` first. `losses` holds the mathematics, `teachers` whom one can learn from, `teacher_cache` what makes that
+cheap, `views` what both networks see.
+"""
+
+from compress.distill.device import Device, choose_device
+from compress.distill.distillation import Distillation, ask_teachers
+from compress.distill.features import FeatureMatch
+from compress.distill.losses import (
+    DIST,
+    DKD,
+    AttentionTransfer,
+    Hint,
+    LogitRegression,
+    RelationalAngle,
+    RelationalDistance,
+    SoftTargets,
+)
+from compress.distill.schedule import Schedule
+from compress.distill.teacher_cache import CacheCheck, CacheKey, TeacherCache
+from compress.distill.teachers import ModuleTeacher, Normalized, ProbabilityTeacher, Teacher, logits_of
+from compress.distill.train import train
+from compress.distill.transfer import TransferSet
+from compress.distill.views import Augment, View
+from compress.distill.watch import Epoch
+from compress.distill.weights import load_weights
+from compress.distill.world import World, open_world
 
 __all__ = [
+    "DIST",
+    "DKD",
+    "AttentionTransfer",
     "Augment",
+    "CacheCheck",
+    "CacheKey",
+    "Device",
     "Distillation",
     "Epoch",
+    "FeatureMatch",
+    "Hint",
+    "LogitRegression",
+    "ModuleTeacher",
+    "Normalized",
+    "ProbabilityTeacher",
+    "RelationalAngle",
+    "RelationalDistance",
     "Schedule",
+    "SoftTargets",
+    "Teacher",
+    "TeacherCache",
+    "TransferSet",
+    "View",
+    "World",
+    "ask_teachers",
     "choose_device",
-    "distillation_loss",
-    "kd_loss",
+    "load_weights",
     "logits_of",
-    "make_view",
-    "predict",
+    "open_world",
     "train",
 ]

@@ -1,6 +1,7 @@
 """The recipe: one strict YAML file that says everything about a run.
 
-- `schema` is the whole recipe language: the keys, what they mean, their ranges and defaults. Read it first.
+- `schema` is the recipe language: the keys, what they mean, their ranges and defaults; `training` is its part about
+  teachers and students. Read them first.
 - `load` turns a file into a `Recipe`, or into one error that names every mistake at file:line:column.
 - `yaml_reader` and `scalars` read the YAML as it is written; PyYAML's own loader would read `1e-3` as text, `no` as
   false and `010` as 8.
@@ -15,18 +16,23 @@ from compress.recipe.calls import Call, ModelCall, TaskCall
 from compress.recipe.load import load_recipe
 from compress.recipe.schema import (
     Arm64Config,
-    AugmentConfig,
     BenchmarkConfig,
     BudgetConfig,
-    DistillConfig,
     HostConfig,
     QuantizeConfig,
     Recipe,
+    VerifyConfig,
+    artifact_name,
+)
+from compress.recipe.training import (
+    AugmentConfig,
+    DistillConfig,
+    FeatureConfig,
+    MoreTeacherConfig,
+    NormalizeConfig,
     StudentConfig,
     TeacherConfig,
     TrainConfig,
-    VerifyConfig,
-    artifact_name,
 )
 
 __all__ = [
@@ -36,8 +42,11 @@ __all__ = [
     "BudgetConfig",
     "Call",
     "DistillConfig",
+    "FeatureConfig",
     "HostConfig",
     "ModelCall",
+    "MoreTeacherConfig",
+    "NormalizeConfig",
     "QuantizeConfig",
     "Recipe",
     "StudentConfig",

@@ -43,6 +43,11 @@ class Call(Part):
         path = info.data["path"]
         return bind_arguments(path, find_callable(path), args, cls.supplied)
 
+    @property
+    def module(self) -> str:
+        """The dotted name of the module that holds it."""
+        return self.path.partition(":")[0]
+
     def resolve(self) -> Callable[..., Any]:
         """The callable itself."""
         return find_callable(self.path)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, model_validator
 
-from compress.recipe.calls import ModelCall, Part, TaskCall
+from compress.recipe.calls import Part, TaskCall
 from compress.recipe.rules import (
     check_artifacts,
     distinct,
@@ -21,6 +21,7 @@ from compress.recipe.rules import (
     one_limit,
     run_name,
 )
+from compress.recipe.training import MoreTeacherConfig, StudentConfig, TeacherConfig
 from compress.recipe.wording import refusal
 from compress.types import Budget, Json
 
@@ -34,73 +35,6 @@ _PRECISION_IN_NAME: dict[Scheme, str] = {"float32": "float32", "float16": "float
 def artifact_name(role: Role, scheme: Scheme, file_format: FileFormat) -> str:
     """What an artifact is called in budgets, reports and as a file: `student-int8.tflite`."""
     return f"{role}-{_PRECISION_IN_NAME[scheme]}.{file_format}"
-
-
-class AugmentConfig(Part):
-    """Random views of the training images.
-
-    pad: pixels by which an image may be shifted, in any direction.
-    flip: mirror half of the images left to right.
-    """
-
-    pad: int = Field(default=2, ge=0)
-    flip: bool = True
-
-
-class TrainConfig(Part):
-    """Stochastic gradient descent; what each key means in detail: compress.distill.Schedule.
-
-    learning_rate: the highest one, reached after warmup_fraction of all steps; from there it falls to zero.
-    views: each image is seen in this many fixed random views, epoch e takes view e mod views; 0: a new one each epoch.
-    augment: null trains on the images as they are.
-    """
-
-    epochs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    learning_rate: float = Field(gt=0)
-    weight_decay: float = Field(default=5e-4, ge=0)
-    momentum: float = Field(default=0.9, ge=0, lt=1)
-    warmup_fraction: float = Field(default=0.2, ge=0, lt=1)
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    augment: AugmentConfig | None = AugmentConfig()
-    views: int = Field(default=0, ge=0)
-
-
-class DistillConfig(Part):
-    """The student also learns the teacher's softened outputs (Hinton et al. 2015, arXiv 1503.02531).
-
-    temperature: higher is softer.
-    alpha: weight of the distillation term; the labels have 1 - alpha.
-    """
-
-    temperature: float = Field(gt=0)
-    alpha: float = Field(ge=0, le=1)
-
-
-class TeacherConfig(Part):
-    """The large model: the baseline of every ratio, exported in float32."""
-
-    model: ModelCall
-    train: TrainConfig
-
-
-class StudentConfig(Part):
-    """The small model, exported in every scheme.
-
-    distill: without it the student is trained on labels alone.
-    compare_alone: also train the same student without the teacher, to show what the teacher was worth.
-    """
-
-    model: ModelCall
-    train: TrainConfig
-    distill: DistillConfig | None = None
-    compare_alone: bool = False
-
-    @model_validator(mode="after")
-    def _teacher_is_the_only_smoothing(self) -> StudentConfig:
-        if self.distill and self.train.label_smoothing > 0:
-            raise refusal("label_smoothing does nothing beside distill, whose targets are soft already; leave one out")
-        return self
 
 
 class QuantizeConfig(Part):
@@ -181,19 +115,24 @@ def _distinct_schemes(entries: tuple[QuantizeConfig, ...]) -> tuple[QuantizeConf
 
 
 def _check_budget(budget: BudgetConfig, info: ValidationInfo) -> BudgetConfig:
-    if {"student", "quantize", "formats"} <= info.data.keys():  # else their own errors come first
-        names = _artifact_names(info.data["student"], info.data["quantize"], info.data["formats"])
+    if {"student", "quantize", "formats", "more_teachers"} <= info.data.keys():  # else their own errors come first
+        names = _artifact_names(*(info.data[key] for key in ("student", "quantize", "formats", "more_teachers")))
         check_artifacts(budget.artifact, budget.relative_to, names)
     return budget
 
 
 def _artifact_names(
-    student: StudentConfig, quantize: tuple[QuantizeConfig, ...], formats: tuple[FileFormat, ...]
+    student: StudentConfig,
+    quantize: tuple[QuantizeConfig, ...],
+    formats: tuple[FileFormat, ...],
+    more_teachers: tuple[MoreTeacherConfig, ...],
 ) -> tuple[str, ...]:
     """Model files first, then the trained weights."""
     files = [artifact_name("teacher", "float32", file_format) for file_format in formats]
     files += [artifact_name("student", entry.scheme, file_format) for entry in quantize for file_format in formats]
-    trained = ("teacher", "student", "student_alone") if student.compare_alone else ("teacher", "student")
+    trained = ["teacher", "student", *(["student_alone"] if student.compare_alone else [])]
+    trained += [f"teacher_{number}" for number, more in enumerate(more_teachers, start=2) if more.model]
+    trained += [f"student_generation_{n}" for n in range(1, student.distill.generations if student.distill else 1)]
     return (*files, *(f"{role}.safetensors" for role in trained))
 
 
@@ -210,6 +149,7 @@ class Recipe(Part):
     """The whole file.
 
     name: what the run is called, and its folder.
+    more_teachers: teach the student together with `teacher`; they are not exported.
     quantize, formats: the student is written in every scheme and format.
     budget_configs: the key `budgets`; the rest of the program wants `budgets` below.
     """
@@ -218,6 +158,7 @@ class Recipe(Part):
     seed: int = Field(default=0, ge=0, lt=2**32)
     task: TaskCall
     teacher: TeacherConfig
+    more_teachers: tuple[MoreTeacherConfig, ...] = ()
     student: StudentConfig
     quantize: Annotated[tuple[QuantizeConfig, ...], AfterValidator(_distinct_schemes)]
     formats: Annotated[tuple[FileFormat, ...], AfterValidator(distinct)]
@@ -260,4 +201,4 @@ class Recipe(Part):
 
     def artifact_names(self) -> tuple[str, ...]:
         """Every artifact that a run of this recipe makes: the model files, then the trained weights."""
-        return _artifact_names(self.student, self.quantize, self.formats)
+        return _artifact_names(self.student, self.quantize, self.formats, self.more_teachers)

@@ -63,7 +63,7 @@ def export_model(run: Run, trained: Trained, scheme: Scheme, reference_images: i
         name="export",
         title=f"export {role} {scheme.precision}",
         config={
-            "model": {"call": trained.call.path, "args": trained.call.args},
+            "model": trained.describe(),
             "scheme": {"precision": scheme.precision, **dataclasses.asdict(scheme)},
             "formats": list(files),
             "reference_images": reference_images,

@@ -1,60 +1,117 @@
-"""Train the teacher, the student, and the student without a teacher."""
+"""Train the networks of a run, or take them from the store."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from compress.distill import Augment, Distillation, Epoch, Schedule, choose_device, predict, train
+from compress.distill import (
+    Augment,
+    Distillation,
+    Epoch,
+    ModuleTeacher,
+    Normalized,
+    Schedule,
+    TransferSet,
+    ask_teachers,
+    choose_device,
+    load_weights,
+    logits_of,
+    train,
+)
+from compress.distill.seeds import derive_seed
 from compress.errors import ModelError
 from compress.progress import Stage
-from compress.recipe import DistillConfig, ModelCall, TrainConfig
+from compress.recipe import ModelCall, NormalizeConfig, TrainConfig
 from compress.stages.context import Run, Step, build_call, execute_step
+from compress.store import code_version, file_sha256
 from compress.types import Json
+
+WEIGHTS, HISTORY, CLASSES = "weights.safetensors", "history.json", "classes.npy"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Trained:
     """A trained model of the run.
 
-    role: `teacher`, `student` or `student_alone`.
+    role: `teacher`, `teacher_2`, ..., `student`, `student_alone`, `student_generation_1`, ...
+    call: makes the untrained model.
+    normalize: what its inputs are normalised with, if they are.
     path: its weights, safetensors.
     sha256: of the weights.
-    validation_accuracy: after the last epoch.
     """
 
     role: str
     call: ModelCall
+    normalize: NormalizeConfig | None = None
     path: Path
     sha256: str
-    validation_accuracy: float
+
+    def describe(self) -> Json:
+        """The architecture, for keys of stages that run it."""
+        return describe_model(self.call, self.normalize)
 
     def load(self, run: Run) -> nn.Module:
         """The model with its weights, on the CPU, in evaluation mode."""
-        model = build_model(run, self.call)
+        model = build_model(run, self.call, self.normalize)
         model.load_state_dict(load_file(self.path))
         return model.eval()
 
+    def as_teacher(self, run: Run) -> ModuleTeacher:
+        """The model as one to learn from."""
+        return ModuleTeacher(model=self.load(run), code=code_version(self.call.module))
 
-def build_model(run: Run, call: ModelCall) -> nn.Module:
-    """An untrained model for the run's task: the same weights for the same seed."""
-    torch.manual_seed(run.recipe.seed)
+
+def build_model(run: Run, call: ModelCall, normalize: NormalizeConfig | None = None, generation: int = 0) -> nn.Module:
+    """An untrained model for the run's task: the same weights for the same seed and generation."""
+    torch.manual_seed(derive_seed(run.recipe.seed, "weights", generation))
     model = build_call(call, in_channels=run.task.input_shape[0], classes=len(run.task.classes))
     if not isinstance(model, nn.Module):
         raise ModelError(
             f"{call.path}: returned {type(model).__name__}; expected a torch.nn.Module; return the model itself"
         )
-    return model
+    return Normalized(model, normalize.mean, normalize.std) if normalize else model
+
+
+def describe_model(call: ModelCall, normalize: NormalizeConfig | None) -> Json:
+    """The architecture that a recipe names."""
+    described: Json = {"call": call.path, "args": call.args}
+    return described | {"normalize": normalize.model_dump(mode="json")} if normalize else described
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Lesson:
+    """What a student learns from.
+
+    teachers: in the order of the recipe.
+    distillation: how, with those teachers.
+    config, inputs, code: what decides the result, for the key: settings, name -> sha256, modules.
+    """
+
+    distillation: Distillation
+    config: Json
+    inputs: Mapping[str, str]
+    code: tuple[str, ...]
 
 
 def train_model(
-    run: Run, role: str, call: ModelCall, config: TrainConfig, learn_from: tuple[Trained, DistillConfig] | None = None
+    run: Run,
+    role: str,
+    call: ModelCall,
+    config: TrainConfig,
+    *,
+    normalize: NormalizeConfig | None = None,
+    lesson: Lesson | None = None,
+    transfer: TransferSet | None = None,
+    generation: int = 0,
 ) -> Trained:
     """Train one model, or take it from the store.
 
@@ -63,113 +120,133 @@ def train_model(
         role: what the model is in it.
         call: makes the untrained model.
         config: how to train.
-        learn_from: the teacher and how to learn from it; None to train on labels alone.
+        normalize: what to do with its inputs first.
+        lesson: what to learn from beside labels; None to train on labels alone.
+        transfer: what to learn on; None for the task's training split.
+        generation: how many of its kind were trained before; each starts from other random weights.
     """
-    device = choose_device()
-    inputs = {"train": run.task.train.sha256, "validation": run.task.validation.sha256}
-    if learn_from:
-        inputs["teacher"] = learn_from[0].sha256
+    transfer = transfer or TransferSet.of_split(run.task.train)
+    schedule = read_schedule(config)
     step = Step(
         name="train",
         title=f"train {role.replace('_', ' ')}",
         config={
-            "model": {"call": call.path, "args": call.args},
+            "model": describe_model(call, normalize),
             "train": config.model_dump(mode="json"),
-            "distill": learn_from[1].model_dump(mode="json") if learn_from else None,
+            "distill": lesson.config if lesson else None,
             "seed": run.recipe.seed,
+            "generation": generation,
             "classes": len(run.task.classes),
-            "device": dataclasses.asdict(device),
+            "device": dataclasses.asdict(choose_device()),
         },
-        inputs=inputs,
-        # The teacher's module too: its weights alone do not say what it answers.
-        code=(
-            "compress.distill",
-            __name__,
-            *(each.path.partition(":")[0] for each in (call, *([learn_from[0].call] if learn_from else []))),
-        ),
+        inputs={
+            "transfer": transfer.identity,
+            "validation": run.task.validation.sha256,
+            **(lesson.inputs if lesson else {}),
+        },
+        code=("compress.distill", __name__, call.module, *(lesson.code if lesson else ())),
         libraries=("torch", "numpy"),
     )
 
     def make(folder: Path, stage: Stage) -> None:
-        model = build_model(run, call)
-        teacher = learn_from and Distillation(
-            teacher=learn_from[0].load(run), temperature=learn_from[1].temperature, alpha=learn_from[1].alpha
-        )
+        model = build_model(run, call, normalize, generation)
+        if lesson:
+            ask_teachers(
+                lesson.distillation,
+                transfer,
+                schedule,
+                seed=run.recipe.seed,
+                device=choose_device(),
+                advance=lambda done, total, _: stage.advance(0, schedule.epochs, f"teacher asked {done}/{total}"),
+            )
         history = train(
             model,
-            run.task.train,
+            transfer,
             run.task.validation,
-            _schedule(config),
+            schedule,
             seed=run.recipe.seed,
-            checkpoint=folder / "checkpoint" / "epoch.pt",
-            distillation=teacher or None,
+            checkpoint=folder / "checkpoint" / "training.pt",
+            distillation=lesson.distillation if lesson else None,
             advance=stage.advance,
         )
-        save_file(
-            {name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / "weights.safetensors"
-        )
-        (folder / "history.json").write_text(json.dumps([dataclasses.asdict(epoch) for epoch in history]))
+        write_weights(model, folder, history)
 
-    result = execute_step(
-        run, step, make, lambda folder: f"validation accuracy {_last(folder).validation_accuracy:.4f}"
-    )
+    result = execute_step(run, step, make, _summarize)
     return Trained(
         role=role,
         call=call,
-        path=result.path / "weights.safetensors",
-        sha256=result.files["weights.safetensors"],
-        validation_accuracy=_last(result.path).validation_accuracy,
+        normalize=normalize,
+        path=result.path / WEIGHTS,
+        sha256=result.files[WEIGHTS],
     )
+
+
+def adopt_model(run: Run, role: str, call: ModelCall, file: Path, normalize: NormalizeConfig | None) -> Trained:
+    """A model whose weights the user has, as if it had been trained here."""
+
+    def make(folder: Path, _: Stage) -> None:
+        model = build_model(run, call, normalize)
+        load_weights(model.model if isinstance(model, Normalized) else model, file)
+        write_weights(model, folder, ())
+
+    if not file.is_file():
+        raise ModelError(f"{file}: no such file; expected the weights of the {role}; correct the path in the recipe")
+    step = Step(
+        name="adopt",
+        title=f"read {role.replace('_', ' ')}",
+        config={"model": describe_model(call, normalize), "suffix": file.suffix, "classes": len(run.task.classes)},
+        inputs={"file": file_sha256(file)},
+        code=("compress.distill", __name__, call.module),
+        libraries=("torch",),
+    )
+    result = execute_step(run, step, make)
+    return Trained(role=role, call=call, normalize=normalize, path=result.path / WEIGHTS, sha256=result.files[WEIGHTS])
 
 
 def classify_test(run: Run, trained: Trained) -> Path:
     """The classes (n,) int64 that a trained torch model gives the test images, as a .npy file."""
-    import numpy as np
-
     step = Step(
         name="classify",
         title=f"test {trained.role.replace('_', ' ')} in torch",
-        config={
-            "model": {"call": trained.call.path, "args": trained.call.args},
-            "device": dataclasses.asdict(choose_device()),
-        },
+        config={"model": trained.describe(), "device": dataclasses.asdict(choose_device())},
         inputs={"weights": trained.sha256, "test": run.task.test.sha256},
-        code=("compress.distill", __name__, trained.call.path.partition(":")[0]),
+        code=("compress.distill", __name__, trained.call.module),
         libraries=("torch",),
     )
 
     def make(folder: Path, _: Stage) -> None:
-        np.save(folder / "classes.npy", predict(trained.load(run), run.task.test).numpy())
+        logits = logits_of(trained.load(run), torch.from_numpy(run.task.test.images), choose_device())
+        np.save(folder / CLASSES, logits.argmax(1).cpu().numpy())
 
     def summarize(folder: Path) -> str:
-        accuracy = float((np.load(folder / "classes.npy") == run.task.test.labels).mean())
+        accuracy = float((np.load(folder / CLASSES) == run.task.test.labels).mean())
         return f"test accuracy {accuracy:.4f}"
 
-    return execute_step(run, step, make, summarize).path / "classes.npy"
+    return execute_step(run, step, make, summarize).path / CLASSES
 
 
 def describe_training(trained: Trained) -> Json:
     """The learning curve, for the provenance."""
-    return {"role": trained.role, "weights_sha256": trained.sha256, "epochs": json.loads(_history(trained.path.parent))}
+    return {"role": trained.role, "weights_sha256": trained.sha256, "epochs": _history(trained.path.parent)}
 
 
-def _schedule(config: TrainConfig) -> Schedule:
-    return Schedule(
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        weight_decay=config.weight_decay,
-        momentum=config.momentum,
-        warmup_fraction=config.warmup_fraction,
-        label_smoothing=config.label_smoothing,
-        views=config.views,
-        augment=Augment(pad=config.augment.pad, flip=config.augment.flip) if config.augment else None,
-    )
+def read_schedule(config: TrainConfig) -> Schedule:
+    """The recipe's words as the training loop's."""
+    fields = config.model_dump(exclude={"augment"})
+    return Schedule(**fields, augment=Augment(**config.augment.model_dump()) if config.augment else None)
 
 
-def _history(folder: Path) -> str:
-    return (folder / "history.json").read_text()
+def write_weights(model: nn.Module, folder: Path, history: Sequence[Epoch]) -> None:
+    """What a stage leaves of a trained model."""
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS)
+    (folder / HISTORY).write_text(json.dumps([dataclasses.asdict(epoch) for epoch in history]))
 
 
-def _last(folder: Path) -> Epoch:
-    return Epoch(**json.loads(_history(folder))[-1])
+def _summarize(folder: Path) -> str:
+    last = _history(folder)[-1]
+    agreement = f", agrees with its teacher on {last['agreement']:.4f}" if last["agreement"] is not None else ""
+    return f"validation accuracy {last['validation_accuracy']:.4f}{agreement}"
+
+
+def _history(folder: Path) -> Json:
+    return json.loads((folder / HISTORY).read_text())

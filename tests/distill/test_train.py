@@ -1,19 +1,31 @@
 """The loop: it learns, it repeats, it continues where it was killed, and it never sees the test split."""
 
 import dataclasses
+import io
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from learning import SCHEDULE, build, learn, same, taught_by
 from torch import nn
 
-from compress.distill import Augment, Distillation, Schedule, predict, train
+from compress.distill import (
+    Distillation,
+    ModuleTeacher,
+    Schedule,
+    SoftTargets,
+    TransferSet,
+    choose_device,
+    logits_of,
+    train,
+)
 from compress.errors import DataError, ModelError
-from compress.models.mobile import mobile_cnn
-from compress.tasks import Task
+from compress.tasks import Split, Task
 from compress.tasks.digits import digits
-
-SCHEDULE = Schedule(epochs=3, batch_size=64, learning_rate=0.1, augment=Augment(pad=1, flip=False), views=2)
 
 
 @pytest.fixture(scope="module")
@@ -21,99 +33,161 @@ def task() -> Task:
     return digits()
 
 
-def build(seed: int = 0) -> nn.Module:
-    torch.manual_seed(seed)
-    return mobile_cnn(in_channels=1, classes=10, widths=(8, 16, 24), strides=(1, 1, 2))
-
-
-def weights(model: nn.Module) -> list[torch.Tensor]:
-    return list(model.state_dict().values())
-
-
-def same(one: nn.Module, other: nn.Module) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(weights(one), weights(other), strict=True))
+def accuracy(model: nn.Module, split: Split) -> float:
+    classes = logits_of(model, torch.from_numpy(split.images), choose_device()).argmax(1).cpu()
+    return float((classes == torch.from_numpy(split.labels)).float().mean())
 
 
 def test_it_learns_digits(task: Task, tmp_path: Path) -> None:
     model = build()
-    schedule = dataclasses.replace(SCHEDULE, epochs=12)
-    history = train(model, task.train, task.validation, schedule, seed=0, checkpoint=tmp_path / "c.pt")
-    labels = torch.from_numpy(task.test.labels)
-    assert (predict(model, task.test) == labels).float().mean() > 0.85
+    history = learn(model, task, tmp_path / "c.pt", schedule=dataclasses.replace(SCHEDULE, epochs=12))
+    assert accuracy(model, task.test) > 0.85
     assert len(history) == 12
     assert history[-1].loss < history[0].loss / 3
+
+
+def test_it_learns_from_a_teacher_without_any_label(task: Task, tmp_path: Path) -> None:
+    teacher, student = build(1), build(2)
+    learn(teacher, task, tmp_path / "t.pt", schedule=dataclasses.replace(SCHEDULE, epochs=24))
+    unlabelled = TransferSet(inputs=task.train.images, labels=None)
+    history = learn(
+        student,
+        task,
+        tmp_path / "s.pt",
+        schedule=dataclasses.replace(SCHEDULE, epochs=24),
+        distillation=taught_by(teacher, alpha=1.0),
+        transfer=unlabelled,
+    )
+    assert accuracy(student, task.test) > 0.85
+    assert history[-1].agreement is not None
+    assert history[-1].agreement > 0.85
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(task: Task, tmp_path: Path) -> None:
     models = [build(), build(), build()]
     for index, (model, seed) in enumerate(zip(models, (0, 0, 1), strict=True)):
-        train(model, task.train, task.validation, SCHEDULE, seed=seed, checkpoint=tmp_path / f"{index}.pt")
+        learn(model, task, tmp_path / f"{index}.pt", seed=seed)
     assert same(models[0], models[1])
     assert not same(models[0], models[2])
 
 
-class Killed(Exception):
-    """Stands for a kill between two epochs."""
+CHILD = """
+import sys
+from pathlib import Path
+from learning import SCHEDULE, build, learn, taught_by
+from compress.distill import train, TransferSet
+from compress.tasks.digits import digits
+import dataclasses, torch, os, signal
+import compress.distill.trainee as trainee
+
+checkpoint, kill_at, with_teacher, ema = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "True", float(sys.argv[4])
+learn_step = trainee.Trainee.learn
+def learn_and_die(self, loss):
+    learn_step(self, loss)
+    if self.step == kill_at:
+        os.kill(os.getpid(), signal.SIGKILL)
+trainee.Trainee.learn = learn_and_die
+task = digits()
+model = build()
+train(model, TransferSet.of_split(task.train), task.validation, dataclasses.replace(SCHEDULE, ema_decay=ema or None),
+      seed=0, checkpoint=checkpoint, checkpoint_seconds=0.0,
+      distillation=taught_by(build(7), cache=checkpoint.parent / "cache") if with_teacher else None)
+torch.save(model.state_dict(), checkpoint.with_suffix(".weights"))
+"""
 
 
-@pytest.mark.parametrize("with_teacher", [False, True])
-def test_a_killed_run_continues_to_the_same_weights(task: Task, tmp_path: Path, with_teacher: bool) -> None:
-    distillation = Distillation(teacher=build(7), temperature=4.0, alpha=0.9) if with_teacher else None
+@pytest.mark.parametrize(("with_teacher", "ema"), [(False, 0.0), (True, 0.9)])
+def test_a_run_killed_at_any_step_continues_to_the_same_weights(
+    task: Task, tmp_path: Path, with_teacher: bool, ema: float
+) -> None:
+    steps = SCHEDULE.epochs * (len(task.train) // SCHEDULE.batch_size)
+    kill_at = int(np.random.default_rng(with_teacher).integers(1, steps))
 
-    def run(model: nn.Module, checkpoint: Path, die_after: int | None = None) -> nn.Module:
-        def advance(done: int, *_: object) -> None:
-            if done == die_after:
-                raise Killed
+    def run(checkpoint: Path, kill_at: int) -> int:
+        arguments = [str(checkpoint), str(kill_at), str(with_teacher), str(ema)]
+        command = [sys.executable, "-c", CHILD, *arguments]
+        return subprocess.run(command, cwd=Path(__file__).parent, check=False).returncode
 
-        train(
-            model,
-            task.train,
-            task.validation,
-            SCHEDULE,
-            seed=0,
-            checkpoint=checkpoint,
-            distillation=distillation,
-            advance=advance,
-        )
-        return model
+    assert run(tmp_path / "whole.pt", 0) == 0
+    assert run(tmp_path / "killed.pt", kill_at) == -signal.SIGKILL
+    assert run(tmp_path / "killed.pt", 0) == 0
+    whole, killed = (torch.load(tmp_path / f"{name}.weights", weights_only=True) for name in ("whole", "killed"))
+    assert all(torch.equal(whole[name], killed[name]) for name in whole)
 
-    unbroken = run(build(), tmp_path / "unbroken.pt")
-    with pytest.raises(Killed):
-        run(build(), tmp_path / "killed.pt", die_after=1)
-    assert same(unbroken, run(build(), tmp_path / "killed.pt"))
+
+def test_a_damaged_checkpoint_is_set_aside_and_training_starts_anew(task: Task, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "c.pt"
+    checkpoint.write_bytes(b"torn")
+    one, other = build(), build()
+    learn(one, task, checkpoint)
+    learn(other, task, tmp_path / "d.pt")
+    assert same(one, other)
+    assert (tmp_path / "c.damaged").read_bytes() == b"torn"
+
+
+def test_a_checkpoint_of_another_training_is_refused(task: Task, tmp_path: Path) -> None:
+    learn(build(), task, tmp_path / "c.pt")
+    with pytest.raises(ModelError, match="a checkpoint of another training"):
+        learn(build(), task, tmp_path / "c.pt", seed=1)
 
 
 def test_alpha_zero_is_training_without_a_teacher_bit_for_bit(task: Task, tmp_path: Path) -> None:
     alone, distilled = build(), build()
-    train(alone, task.train, task.validation, SCHEDULE, seed=0, checkpoint=tmp_path / "a.pt")
-    nothing = Distillation(teacher=build(7), temperature=4.0, alpha=0.0)
-    train(distilled, task.train, task.validation, SCHEDULE, seed=0, checkpoint=tmp_path / "b.pt", distillation=nothing)
+    learn(alone, task, tmp_path / "a.pt")
+    learn(distilled, task, tmp_path / "b.pt", distillation=taught_by(build(7), alpha=0.0))
     assert same(alone, distilled)
 
 
 def test_the_teacher_stays_as_it_was_and_sees_the_students_views(task: Task, tmp_path: Path) -> None:
-    teacher = build(7)
-    before = [tensor.clone() for tensor in weights(teacher)]
-    seen: list[torch.Tensor] = []
-    student = build()
-    student_inputs: list[torch.Tensor] = []
+    teacher, student = build(7).train(), build()
+    before = [tensor.clone() for tensor in teacher.state_dict().values()]
+    seen: list[tuple[bool, torch.Tensor]] = []
+    shown: list[torch.Tensor] = []
     teacher.register_forward_pre_hook(lambda module, args: seen.append((module.training, args[0].clone())))
-    student.register_forward_pre_hook(
-        lambda module, args: student_inputs.append(args[0].clone()) if module.training else None
+    student.register_forward_pre_hook(lambda module, args: shown.append(args[0].clone()) if module.training else None)
+    learn(
+        student,
+        task,
+        tmp_path / "c.pt",
+        schedule=dataclasses.replace(SCHEDULE, epochs=1),
+        distillation=taught_by(teacher, cache=tmp_path / "cache"),
     )
-    distillation = Distillation(teacher=teacher, temperature=4.0, alpha=0.9)
-    schedule = dataclasses.replace(SCHEDULE, epochs=1)
-    train(
-        student, task.train, task.validation, schedule, seed=0, checkpoint=tmp_path / "c.pt", distillation=distillation
-    )
-    assert all(torch.equal(a, b) for a, b in zip(before, weights(teacher), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(before, teacher.state_dict().values(), strict=True))
     assert not any(training for training, _ in seen)
     views = {image.numpy().tobytes() for _, batch in seen for image in batch}
-    assert all(image.numpy().tobytes() in views for batch in student_inputs for image in batch)
+    assert shown
+    assert all(image.numpy().tobytes() in views for batch in shown for image in batch)
 
 
-def test_the_learning_rate_climbs_and_falls_to_nothing() -> None:
-    rates = [SCHEDULE.rate(step, 100) for step in range(100)]
+def test_the_average_of_the_weights_is_the_result(task: Task, tmp_path: Path) -> None:
+    class Watched(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Linear(64, 10)
+
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                passes.append(self.net.bias.detach().clone())
+            return self.net(inputs.flatten(1))
+
+    passes: list[torch.Tensor] = []
+    model = Watched()
+    schedule = Schedule(epochs=1, batch_size=64, learning_rate=0.1, ema_decay=0.8)
+    learn(model, task, tmp_path / "c.pt", schedule=schedule)
+    plain = Watched()
+    plain.load_state_dict({"net.weight": torch.zeros(10, 64), "net.bias": torch.zeros(10)})
+    expected = passes[1]  # after the first step
+    for bias in passes[2:]:
+        expected = 0.8 * expected + 0.2 * bias
+    # The last step's weights were never seen in a forward pass; they are 0.2 of the average.
+    last = (model.net.bias.detach() - 0.8 * expected) / 0.2
+    assert (last - passes[-1]).abs().max() < 0.01
+
+
+@pytest.mark.parametrize("decay", ["linear", "cosine"])
+def test_the_learning_rate_climbs_and_falls_to_nothing(decay: str) -> None:
+    schedule = dataclasses.replace(SCHEDULE, decay=decay)
+    rates = [schedule.rate(step, 100) for step in range(100)]
     assert max(rates) == pytest.approx(SCHEDULE.learning_rate)
     assert rates.index(max(rates)) == 20
     assert rates[:21] == sorted(rates[:21])
@@ -122,27 +196,66 @@ def test_the_learning_rate_climbs_and_falls_to_nothing() -> None:
 
 
 def test_the_test_split_is_refused(task: Task, tmp_path: Path) -> None:
-    for splits in ((task.test, task.validation), (task.train, task.test)):
-        with pytest.raises(DataError, match="got the test split"):
-            train(build(), *splits, SCHEDULE, seed=0, checkpoint=tmp_path / "c.pt")
+    with pytest.raises(DataError, match="got the test split"):
+        TransferSet.of_split(task.test)
+    with pytest.raises(DataError, match="got the test split"):
+        train(build(), TransferSet.of_split(task.train), task.test, SCHEDULE, seed=0, checkpoint=tmp_path / "c.pt")
 
 
 def test_a_batch_larger_than_the_data_is_refused(task: Task, tmp_path: Path) -> None:
-    schedule = dataclasses.replace(SCHEDULE, batch_size=5000)
     with pytest.raises(DataError, match=r"batch_size 5000 exceeds the \d+ training images"):
-        train(build(), task.train, task.validation, schedule, seed=0, checkpoint=tmp_path / "c.pt")
+        learn(build(), task, tmp_path / "c.pt", schedule=dataclasses.replace(SCHEDULE, batch_size=5000))
 
 
-def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(task: Task, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_stops_at_once_and_keeps_the_last_good_checkpoint(task: Task, tmp_path: Path) -> None:
     checkpoint = tmp_path / "c.pt"
     model = build()
+    per_epoch = len(task.train) // SCHEDULE.batch_size
+    passes = []
 
-    def poison(*_: object) -> None:
-        with torch.no_grad():
-            model.classifier.weight.fill_(float("nan"))
+    def poison(module: nn.Module, _args: object) -> None:
+        if module.training:
+            passes.append(1)
+            if len(passes) == per_epoch + 3:
+                with torch.no_grad():
+                    model.classifier.weight.fill_(float("nan"))
 
-    with pytest.raises(ModelError, match="the loss became nan in epoch 2"):
-        train(model, task.train, task.validation, SCHEDULE, seed=0, checkpoint=checkpoint, advance=poison)
-    kept = torch.load(checkpoint, weights_only=True)
-    assert len(kept["history"]) == 1
-    assert all(torch.isfinite(tensor).all() for tensor in kept["model"].values())
+    model.register_forward_pre_hook(poison)
+    with pytest.raises(ModelError, match=f"the loss became nan at step {per_epoch + 3} of"):
+        learn(model, task, checkpoint)
+    assert len(passes) == per_epoch + 3
+    kept = torch.load(io.BytesIO(checkpoint.read_bytes()[32:]), weights_only=True)
+    assert kept["step"] == per_epoch
+    assert all(torch.isfinite(tensor).all() for tensor in kept["learner"].values())
+
+
+@pytest.mark.parametrize(
+    ("distillation", "labelled", "error", "message"),
+    [
+        (None, False, DataError, "has no labels"),
+        (lambda: taught_by(build(7), alpha=0.5), False, DataError, "has no labels, which SoftTargets with alpha 0.5"),
+        (lambda: taught_by(build(7, classes=9)), True, ModelError, "the teacher has 9 classes, the student 10"),
+    ],
+)
+def test_what_cannot_train_is_refused_before_it_does(
+    task: Task, tmp_path: Path, distillation, labelled: bool, error: type[Exception], message: str
+) -> None:
+    transfer = TransferSet(inputs=task.train.images, labels=task.train.labels if labelled else None)
+    model = build()
+    model.register_forward_pre_hook(lambda module, _: pytest.fail("it trained") if module.training else None)
+    with pytest.raises(error, match=message):
+        learn(model, task, tmp_path / "c.pt", transfer=transfer, distillation=distillation and distillation())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"alpha": 1.5}, "alpha is 1.5; expected 0 to 1"),
+        ({"alpha": float("nan")}, "alpha is nan"),
+        ({"teachers": ()}, "no teacher"),
+    ],
+)
+def test_impossible_distillations_are_refused(arguments: dict[str, object], message: str) -> None:
+    fields = {"teachers": (ModuleTeacher(model=build()),), "loss": SoftTargets(), **arguments}
+    with pytest.raises(ModelError, match=message):
+        Distillation(**fields)

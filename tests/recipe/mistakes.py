@@ -114,16 +114,6 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ),
     ("[float32, static_int8]", "[float32, {scheme: static_int8, calibration: percentile}]", []),
     (
-        "    learning_rate: 1e-3\n",
-        "    learning_rate: 1e-3\n    label_smoothing: 0.1\n",
-        [
-            (
-                'model: {call: "plugged:model", args: {width: 1}}',
-                "student: label_smoothing does nothing beside distill, whose targets are soft already; leave one out",
-            )
-        ],
-    ),
-    (
         "[float32, static_int8]",
         "[static_int8, {scheme: float16, calibration: min_max}]",
         [("{scheme:", "quantize[1]: float16 is not calibrated; write float16 alone")],

@@ -43,9 +43,11 @@ def test_values_and_defaults(tiny: Recipe, tmp_path: Path) -> None:
         "weight_decay": 5e-4,
         "momentum": 0.9,
         "warmup_fraction": 0.2,
+        "decay": "linear",
         "label_smoothing": 0.0,
-        "augment": {"pad": 2, "flip": True},
+        "augment": {"pad": 2, "flip": True, "cutout": 0},
         "views": 0,
+        "ema_decay": None,
     }
     assert tiny.teacher.model.build(in_channels=1, classes=3) == ("model", 1, 3, 2)
     assert tiny.task.build(home=tmp_path) == ("task", tmp_path, 10)

@@ -1,0 +1,65 @@
+"""What a killed training goes on from: everything that the next step depends on, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from compress.errors import ModelError
+
+State = dict[str, Any]
+
+_DIGEST = 32
+"""Bytes of the sha256 that the file starts with."""
+
+
+class Checkpoint:
+    """One file, replaced as training goes on."""
+
+    def __init__(self, path: Path, made_for: str) -> None:
+        """Nothing is read or written yet.
+
+        Args:
+            path: of the file.
+            made_for: identity of the training; a file of another one is refused.
+        """
+        self.path, self._made_for = path, made_for
+
+    def read(self, device_name: str) -> State | None:
+        """The state that was saved last; None if there is none, or if the file is damaged, which is then set aside.
+
+        Raises:
+            ModelError: the file belongs to another training.
+        """
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
+            self.path.replace(self.path.with_suffix(".damaged"))
+            return None
+        state: State = torch.load(io.BytesIO(content[_DIGEST:]), map_location=device_name, weights_only=True)
+        if state["made_for"] != self._made_for:
+            raise ModelError(
+                f"{self.path}: a checkpoint of another training; expected one of the same data, schedule, seed and"
+                " teachers; delete it or name another file"
+            )
+        return state
+
+    def write(self, state: State) -> None:
+        """Replace the file; a kill at any moment leaves the old or the new one."""
+        buffer = io.BytesIO()
+        torch.save(state | {"made_for": self._made_for}, buffer)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_suffix(".tmp")
+        with temporary.open("wb") as file:
+            file.write(hashlib.sha256(buffer.getvalue()).digest())
+            file.write(buffer.getvalue())
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(self.path)

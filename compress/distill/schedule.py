@@ -1,0 +1,65 @@
+"""How long and how fast to train."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+from torch.optim import SGD
+
+from compress.distill.views import Augment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """SGD with Nesterov momentum; the learning rate climbs linearly to its peak and falls to zero.
+
+    batch_size: samples per step, of all processes together.
+    learning_rate: the peak.
+    weight_decay: of weights alone; biases and batch norms have none.
+    warmup_fraction: share of the steps in which the learning rate climbs.
+    decay: how it falls: in a straight line, or as half a cosine (Loshchilov & Hutter 2017).
+    views: each sample is seen in this many views, epoch e in view e modulo views; 0 for a new view every epoch.
+    ema_decay: the weights that count are an exponential moving average over the steps with this decay; None: the last.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float = 5e-4
+    momentum: float = 0.9
+    warmup_fraction: float = 0.2
+    decay: Literal["linear", "cosine"] = "linear"
+    label_smoothing: float = 0.0
+    views: int = 0
+    augment: Augment | None = None
+    ema_decay: float | None = None
+
+    def rate(self, step: int, steps: int) -> float:
+        """The learning rate at a step of `steps`."""
+        warmup = self.warmup_fraction * steps
+        if step < warmup:
+            return self.learning_rate * (step + 1) / (warmup + 1)
+        left = (steps - step) / (steps - warmup)
+        return self.learning_rate * (left if self.decay == "linear" else (1 - math.cos(math.pi * left)) / 2)
+
+    def view_of(self, epoch: int) -> int:
+        """The index of the view that an epoch shows."""
+        if self.augment is None:
+            return 0
+        return epoch % self.views if self.views else epoch
+
+    def all_views(self) -> tuple[int, ...]:
+        """The views that the whole training shows."""
+        return tuple(sorted({self.view_of(epoch) for epoch in range(self.epochs)}))
+
+    def optimizer(self, model: nn.Module) -> SGD:
+        """Stochastic gradient descent on everything in the model that trains."""
+        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        groups = [
+            {"params": [parameter for parameter in trained if parameter.ndim > 1], "weight_decay": self.weight_decay},
+            {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
+        ]
+        return SGD(groups, self.learning_rate, momentum=self.momentum, nesterov=self.momentum > 0)

@@ -1,0 +1,182 @@
+"""The recipe's words for training: the teachers, the student, and what passes between them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from compress.errors import RecipeError
+from compress.recipe.calls import Call, ModelCall, Part
+from compress.recipe.wording import refusal
+
+
+class AugmentConfig(Part):
+    """Random views of the training images.
+
+    pad: pixels by which an image may be shifted, in any direction.
+    flip: mirror half of the images left to right.
+    cutout: side in pixels of a square that is painted black at a random place; 0 for none.
+    """
+
+    pad: int = Field(default=2, ge=0)
+    flip: bool = True
+    cutout: int = Field(default=0, ge=0)
+
+
+class TrainConfig(Part):
+    """Stochastic gradient descent; what each key means in detail: compress.distill.Schedule.
+
+    batch_size: of all processes together.
+    learning_rate: the highest one, reached after warmup_fraction of all steps; from there it falls to zero.
+    views: each image is seen in this many fixed random views, epoch e takes view e mod views; 0: a new one each epoch.
+    augment: null trains on the images as they are.
+    ema_decay: keep an exponential moving average of the weights, and let it be the result.
+    """
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    weight_decay: float = Field(default=5e-4, ge=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    warmup_fraction: float = Field(default=0.2, ge=0, lt=1)
+    decay: Literal["linear", "cosine"] = "linear"
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    augment: AugmentConfig | None = AugmentConfig()
+    views: int = Field(default=0, ge=0)
+    ema_decay: float | None = Field(default=None, gt=0, lt=1)
+
+
+class LossCall(Call):
+    """A call that returns a loss: one of compress.distill.losses.objectives, or your own of the same kind."""
+
+    @model_validator(mode="after")
+    def _builds(self) -> LossCall:
+        try:
+            self.build()
+        except RecipeError as error:
+            raise refusal(str(error)) from error
+        return self
+
+
+class TransferCall(Call):
+    """A call that returns the transfer set: images (n, channels, h, w) float32 in [0, 1] without labels, or a
+    compress.distill.TransferSet; `home` (a Path) is the folder where it may keep downloaded data.
+    """
+
+    supplied = ("home",)
+
+
+class FeatureConfig(Part):
+    """Two layers that are to agree, each named by its module path.
+
+    loss: e.g. {call: "compress.distill:Hint", args: {weight: 100}}.
+    project: bring the student's features to the teacher's width with a trained linear map, which is not exported.
+    """
+
+    student_layer: str
+    teacher_layer: str
+    loss: LossCall
+    project: bool = False
+
+
+class DistillConfig(Part):
+    """The student also learns what its teachers say.
+
+    alpha: weight of the distillation term; the labels have 1 - alpha.
+    temperature: softens the teacher's probabilities (Hinton et al. 2015, arXiv 1503.02531); higher is softer.
+    loss: in place of temperature, another loss on logits: {call: "compress.distill:DKD", args: {beta: 2}}.
+    combine: how the teacher and more_teachers become one target.
+    features: pairs of layers that are to agree as well.
+    transfer_set: learn on these images and not on the task's training images.
+    generations: how many students are trained, each but the first taught by the one before (born-again).
+    generation_teachers: let each generation learn from all before it, not from the last alone.
+    live: ask the teacher at every step, and keep nothing: slower, for when the answers would fill the disk.
+    """
+
+    alpha: float = Field(ge=0, le=1)
+    temperature: float | None = Field(default=None, gt=0)
+    loss: LossCall | None = None
+    combine: Literal["mean_probability", "mean_logit"] = "mean_probability"
+    features: tuple[FeatureConfig, ...] = ()
+    transfer_set: TransferCall | None = None
+    generations: int = Field(default=1, ge=1)
+    generation_teachers: Literal["last", "all"] = "last"
+    live: bool = False
+
+    @model_validator(mode="after")
+    def _has_one_loss(self) -> DistillConfig:
+        _one_of("temperature", self.temperature, "loss", self.loss)
+        return self
+
+
+class NormalizeConfig(Part):
+    """What a network was trained on instead of [0, 1]: (x - mean) / std, one value per channel."""
+
+    mean: tuple[float, ...] = Field(min_length=1)
+    std: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _are_pairs(self) -> NormalizeConfig:
+        if len(self.mean) != len(self.std):
+            raise refusal(f"expected as many in mean as in std, got {len(self.mean)} and {len(self.std)}")
+        return self
+
+
+class TeacherConfig(Part):
+    """A large model. The recipe's `teacher` is the baseline of every ratio, exported in float32.
+
+    train: how to train it.
+    weights: in place of train, a file of its weights, .safetensors or .pt, relative to the recipe.
+    normalize: if it was trained on other inputs than [0, 1].
+    """
+
+    model: ModelCall
+    train: TrainConfig | None = None
+    weights: str | None = None
+    normalize: NormalizeConfig | None = None
+
+    @model_validator(mode="after")
+    def _is_trained_or_read(self) -> TeacherConfig:
+        _one_of("train", self.train, "weights", self.weights)
+        return self
+
+
+class MoreTeacherConfig(Part):
+    """Another teacher of the same student: a model as `teacher`, or anything that returns probabilities.
+
+    probabilities: a call that returns a function, images (n, channels, h, w) to probabilities (n, classes).
+    """
+
+    model: ModelCall | None = None
+    train: TrainConfig | None = None
+    weights: str | None = None
+    normalize: NormalizeConfig | None = None
+    probabilities: Call | None = None
+
+    @model_validator(mode="after")
+    def _is_one_kind(self) -> MoreTeacherConfig:
+        _one_of("model", self.model, "probabilities", self.probabilities)
+        if self.model:
+            _one_of("train", self.train, "weights", self.weights)
+        elif self.train or self.weights or self.normalize:
+            raise refusal("probabilities are asked for as they are; leave train, weights and normalize out")
+        return self
+
+
+class StudentConfig(Part):
+    """The small model, exported in every scheme.
+
+    distill: without it the student is trained on labels alone.
+    compare_alone: also train the same student without the teacher, to show what the teacher was worth.
+    """
+
+    model: ModelCall
+    train: TrainConfig
+    distill: DistillConfig | None = None
+    compare_alone: bool = False
+
+
+def _one_of(name: str, value: object, other_name: str, other: object) -> None:
+    if (value is None) == (other is None):
+        raise refusal(f"expected one of {name} and {other_name}, got {'neither' if value is None else 'both'}")
