@@ -12,7 +12,7 @@ from compress.report.tables import printable
 from compress.report.terminal import align, print_text
 from compress.units import brief, exact, times
 
-_HEADS = ("artifact", "metric", "on", "before", "after", "change", "")
+_HEADS = ("artifact", "metric", "on", "before", "after", "change")
 
 
 def render_comparison(comparison: Comparison, console: Console) -> None:
@@ -30,8 +30,10 @@ def render_comparison(comparison: Comparison, console: Console) -> None:
     for title, changes in (("Changed", told_apart), ("Within what chance explains", unclear)):
         if changes:
             print_text(Text(title, style="bold"), console)
-            for number, line in enumerate(align([_HEADS, *(_row(change) for change in changes)])):
-                print_text(Text(line.rstrip(), style="" if number else "dim"), console)
+            head, *lines = align([_HEADS, *(_row(change) for change in changes)])
+            print_text(Text(head, style="dim"), console)
+            for line, change in zip(lines, changes, strict=True):
+                print_text(Text(f"{line}  {printable(_evidence(change))}".rstrip()), console)
             console.print()
     for sentence in comparison.refused:
         print_text(Text(printable(sentence), style="yellow"), console)
@@ -57,14 +59,15 @@ def _row(change: Change) -> Sequence[str]:
         printable(before.target),
         *values,
         _difference(change),
-        printable(_evidence(change)),
     )
 
 
 def _difference(change: Change) -> str:
     unit = change.before.unit
     if unit in ("bytes", "count", "ms") and change.before.value > 0 and change.after.value > 0:
-        return times(change.after.value / change.before.value)
+        ratio = times(change.after.value / change.before.value)
+        if ratio != times(1.0):
+            return ratio
     text = brief(change.difference, unit)
     return text if change.difference < 0 else f"+{text}"
 
