@@ -60,10 +60,13 @@ def run(
     """Run a recipe from teacher to verdict. What is already in the store is not computed again.
 
     Loading a recipe imports and calls the Python code that it names: run only recipes you trust.
+
+    torchrun trains it in several processes: torchrun --nproc-per-node 2 -m compress run RECIPE.
     """
+    from compress.distill import is_follower
     from compress.gate import exit_code
     from compress.home import default_home
-    from compress.pipeline import execute
+    from compress.pipeline import execute, follow
     from compress.progress import Progress
     from compress.recipe import load_recipe
     from compress.report.terminal import render
@@ -71,6 +74,9 @@ def run(
     loaded = load_recipe(recipe)
     folder = output if output is not None else Path("artifacts") / loaded.name
     console = _console()
+    if is_follower():
+        follow(loaded, default_home(), Progress(console, quiet=True))
+        raise typer.Exit
     progress = Progress(console, quiet=quiet)
     try:
         results = execute(loaded, folder, default_home(), progress)

@@ -5,9 +5,10 @@ Read `execute` first; it is the diagram in the README. Each line is a stage that
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
-from compress.distill import TransferSet
+from compress.distill import TransferSet, choose_device, open_world
 from compress.errors import DataError, ToolError
 from compress.gate import judge
 from compress.progress import Progress
@@ -49,7 +50,8 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
     check_folder(folder)
     with folder_lock(folder):
         run = _prepare(recipe, home, progress)
-        trained = _train(run)
+        with open_world(choose_device().name) as world:
+            trained = _train(dataclasses.replace(run, world=world))
         exported = _export(run, trained)
         outputs = {each.artifact.sha256: host_outputs(run, each) for each in exported}
         emulated, notes = _emulate(run, exported)
@@ -71,6 +73,22 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
         models |= {artifact.path: each.path for artifact, each in zip(weights, trained, strict=True)}
         write_run(folder, results, models)
     return results
+
+
+def follow(recipe: Recipe, home: Path, progress: Progress) -> None:
+    """Take part in the trainings of a run that another process leads; torchrun started both.
+
+    Args:
+        recipe: the leader's.
+        home: the leader's; on several machines a folder that they share.
+        progress: shows nothing, if it is a quiet one.
+
+    Raises:
+        CompressError: as `execute`.
+    """
+    run = _prepare(recipe, home, progress)
+    with open_world(choose_device().name) as world:
+        _train(dataclasses.replace(run, world=world))
 
 
 def _prepare(recipe: Recipe, home: Path, progress: Progress) -> Run:

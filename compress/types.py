@@ -27,10 +27,10 @@ METRICS: Mapping[str, str] = {
     "accuracy": "fraction",
     "macro_f1": "fraction",
     "accuracy_drop": "fraction",  # reference minus this artifact, on the same images; positive = worse
-    "agreement": "fraction",  # share of images on which two artifacts choose the same class
-    "max_abs_difference": "logits",  # largest absolute difference to a reference output
-    "sqnr_db": "dB",  # signal to quantisation noise of the logits against a reference
-    "bit_exact": "fraction",  # share of images whose raw outputs equal the reference's bit for bit
+    "agreement": "fraction",  # share of images with the same class; against what: compress.measure.comparison
+    "max_abs_difference": "logits",  # largest absolute difference; against what: compress.measure.comparison
+    "sqnr_db": "dB",  # signal to noise of the logits; against what: compress.measure.comparison
+    "bit_exact": "fraction",  # share of images with equal logits; against what: compress.measure.comparison
     "parameters": "count",
     "macs": "count",  # multiply-accumulates of one inference, read from the graph
     "executed_macs": "count",  # multiply-accumulates of one inference, from the executed opcodes

@@ -25,7 +25,7 @@ from compress.distill.transfer import TransferSet
 from compress.distill.views import Augment, View
 from compress.distill.watch import Epoch
 from compress.distill.weights import load_weights
-from compress.distill.world import World, open_world
+from compress.distill.world import World, is_follower, open_world, world_size
 
 __all__ = [
     "DIST",
@@ -54,8 +54,10 @@ __all__ = [
     "World",
     "ask_teachers",
     "choose_device",
+    "is_follower",
     "load_weights",
     "logits_of",
     "open_world",
     "train",
+    "world_size",
 ]

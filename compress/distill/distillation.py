@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,13 @@ from compress.distill.device import Device
 from compress.distill.features import FeatureMatch, LayerTap, make_projectors, match_loss
 from compress.distill.losses import LogitObjective, SoftTargets
 from compress.distill.schedule import Schedule
-from compress.distill.teacher_cache import Advance, CacheKey, TeacherCache, to_half
+from compress.distill.teacher_cache import CacheKey, TeacherCache, to_half
 from compress.distill.teachers import Combine, ModuleTeacher, Teacher, combine_logits
 from compress.distill.transfer import TransferSet
 from compress.errors import DataError, ModelError
+
+Advance = Callable[[int, int, str], None]
+"""Called with (epochs done, epochs in all, one line that says how it stands)."""
 
 DEFAULT = SoftTargets()
 
@@ -167,10 +170,13 @@ def ask_teachers(
     if distillation.cache is None or not distillation.asks_teachers or distillation.features:
         return 0
     asked = 0
-    for teacher in distillation.teachers:
+    for number, teacher in enumerate(distillation.teachers, start=1):
         key = CacheKey.of(teacher, transfer, schedule.augment, seed)
         cache = TeacherCache(distillation.cache / key.digest, key)
-        asked += cache.fill(teacher, transfer, schedule.augment, schedule.all_views(), device, advance)
+        for done, view in enumerate(views := schedule.all_views(), start=1):
+            asked += cache.fill(teacher, transfer, schedule.augment, view, device)
+            if advance:
+                advance(0, schedule.epochs, f"asked teacher {number} about view {done} of {len(views)}")
     return asked
 
 

@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import uuid
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -28,9 +27,6 @@ from compress.distill.teachers import Teacher
 from compress.distill.transfer import TransferSet
 from compress.distill.views import Augment, View
 from compress.errors import DataError, ModelError
-
-Advance = Callable[[int, int, str], None]
-"""Called with (done, in all, one line that says how it stands)."""
 
 _BATCH = 500
 
@@ -95,37 +91,25 @@ class TeacherCache:
         """
         self.folder, self.key = folder, key
 
-    def fill(
-        self,
-        teacher: Teacher,
-        transfer: TransferSet,
-        augment: Augment | None,
-        indices: Sequence[int],
-        device: Device,
-        advance: Advance | None = None,
-    ) -> int:
-        """Ask the teacher about the views that are not here yet.
+    def fill(self, teacher: Teacher, transfer: TransferSet, augment: Augment | None, view: int, device: Device) -> bool:
+        """Ask the teacher about a view of every sample, unless the answers are here.
 
         Returns:
-            How many views it was asked about.
+            Whether it was asked.
 
         Raises:
             ModelError: the folder holds another teacher's answers, or an answer does not fit into float16.
         """
-        asked = 0
-        for done, view in enumerate(indices, start=1):
-            if self.read(view, len(transfer)) is None:
-                plan = View(len(transfer), augment, seed=self.key.seed, view=view)
-                inputs = torch.from_numpy(transfer.inputs)
-                answers = [
-                    to_half(teacher.logits(plan.of(inputs[index], index), device))
-                    for index in torch.arange(len(transfer)).split(_BATCH)
-                ]
-                self._write(view, torch.cat(answers).cpu())
-                asked += 1
-            if advance:
-                advance(done, len(indices), "")
-        return asked
+        if self.read(view, len(transfer)) is not None:
+            return False
+        plan = View(len(transfer), augment, seed=self.key.seed, view=view)
+        inputs = torch.from_numpy(transfer.inputs)
+        answers = [
+            to_half(teacher.logits(plan.of(inputs[index], index), device)).cpu()
+            for index in torch.arange(len(transfer)).split(_BATCH)
+        ]
+        self._write(view, torch.cat(answers))
+        return True
 
     def read(self, view: int, count: int) -> Tensor | None:
         """A view's answers, (count, classes) float16 on the CPU; None if the teacher has not been asked, or if the

@@ -18,19 +18,24 @@ from torch import Tensor, nn
 
 from compress.distill.checkpoint import Checkpoint
 from compress.distill.device import Device, choose_device
-from compress.distill.distillation import Answers, Distillation, ask_teachers, check_distillation, training_loss
+from compress.distill.distillation import (
+    Advance,
+    Answers,
+    Distillation,
+    ask_teachers,
+    check_distillation,
+    training_loss,
+)
 from compress.distill.features import Learner
 from compress.distill.schedule import Schedule
 from compress.distill.seeds import derive_seed
 from compress.distill.trainee import Trainee
 from compress.distill.transfer import TransferSet
 from compress.distill.views import View
-from compress.distill.watch import Advance, Epoch, Watch
-from compress.distill.world import World, global_batch_norms
+from compress.distill.watch import Epoch, Watch
+from compress.distill.world import ALONE, World, global_batch_norms
 from compress.errors import DataError
 from compress.tasks.task import Split
-
-ALONE = World()
 
 
 def train(
@@ -61,7 +66,7 @@ def train(
         checkpoint_seconds: how much training a kill may cost; every epoch ends with a checkpoint anyway.
 
     Returns:
-        One entry per epoch, of those before an interruption too.
+        One entry per epoch, of those before an interruption too; in a process that does not lead, nothing.
 
     Raises:
         DataError: the test split is given, labels are missing, or a batch does not fit.
@@ -73,31 +78,34 @@ def train(
     projectors = check_distillation(model.cpu(), transfer, distillation, device)
     if distillation and not distillation.asks_teachers:
         distillation = None  # a weight of 0 is plain training, bit for bit
+    if distillation and world.leads:
+        ask_teachers(distillation, transfer, schedule, seed=seed, device=device, advance=advance)
+    world.wait()
     learner = Learner(model, distillation.features if distillation else (), projectors)
     steps = schedule.epochs * (len(transfer) // schedule.batch_size)
     trainee = Trainee(learner, schedule, world, device, steps)
     file = Checkpoint(checkpoint, _identity(transfer, schedule, seed, distillation))
     trainee.restore(file.read(device.name))
-    if distillation and world.leads:
-        ask_teachers(distillation, transfer, schedule, seed=seed, device=device)
-    world.wait()
     lesson = _Lesson(transfer, schedule, seed, distillation, world, device)
-    watch = Watch(validation, distillation, device, len(trainee.history), schedule.epochs, advance)
+    first = len(trainee.history)
+    watch = Watch(validation, distillation, device, first, schedule.epochs, advance) if world.leads else None
+    world.wait()
     saved = time.perf_counter()
     try:
         with global_batch_norms(model, world):
-            for epoch in range(len(trainee.history), schedule.epochs):
+            for epoch in range(first, schedule.epochs):
                 learner.train()
                 for loss in lesson.losses(trainee, epoch):
                     trainee.learn(loss)
                     if world.leads and time.perf_counter() - saved > checkpoint_seconds:
                         file.write(trainee.state())
                         saved = time.perf_counter()
-                mean = float(world.mean(trainee.loss_sum)) * schedule.epochs / steps
+                mean = float(trainee.loss_sum) * schedule.epochs / steps
                 trainee.loss_sum.zero_()
-                trainee.history.append(watch.end_of_epoch(epoch + 1, trainee.result, mean))
-                if world.leads:
+                if watch:
+                    trainee.history.append(watch.end_of_epoch(epoch + 1, trainee.result, mean))
                     file.write(trainee.state())
+                world.wait()  # for the leader, however long that took
     finally:
         learner.close()
         lesson.close()

@@ -33,7 +33,7 @@ class Trainee:
             device: where to train.
             steps: that the whole training takes.
         """
-        self.learner, self._schedule, self._steps = learner, schedule, steps
+        self.learner, self._schedule, self._world, self._steps = learner, schedule, world, steps
         learner.to(device.name).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._average: AveragedModel | None = None
         if schedule.ema_decay is not None:
@@ -56,9 +56,10 @@ class Trainee:
         Raises:
             ModelError: the loss is not finite; nothing has been changed.
         """
-        if not torch.isfinite(loss):
+        shown = self._world.mean(loss.detach())
+        if not torch.isfinite(shown):
             raise ModelError(
-                f"train: the loss became {loss.item()} at step {self.step + 1} of {self._steps}; expected a finite"
+                f"train: the loss became {shown.item()} at step {self.step + 1} of {self._steps}; expected a finite"
                 f" number; lower learning_rate ({self._schedule.learning_rate:g}); the last good checkpoint is kept"
             )
         for group in self._optimizer.param_groups:
@@ -68,7 +69,7 @@ class Trainee:
         self._optimizer.step()
         if self._average:
             self._average.update_parameters(self.learner.student)
-        self.loss_sum += loss.detach()
+        self.loss_sum += shown
         self.step += 1
 
     def state(self) -> State:

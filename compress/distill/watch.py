@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from compress.distill.device import Device
-from compress.distill.distillation import Distillation
+from compress.distill.distillation import Advance, Distillation
 from compress.distill.teachers import Teacher, combine_logits, logits_of
 from compress.tasks.task import Split
-
-Advance = Callable[[int, int, str], None]
-"""Called with (epochs done, epochs in all, one line that says how it stands)."""
 
 
 @dataclass(frozen=True, kw_only=True)

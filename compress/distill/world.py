@@ -56,6 +56,17 @@ class World:
         if self.size > 1:
             dist.barrier(group=self.patient)
 
+    def tell(self, news: object) -> None:
+        """Send something picklable from the leader to all others, which `hear` it."""
+        if self.size > 1:
+            dist.broadcast_object_list([news], src=0, group=self.patient)
+
+    def hear(self) -> Any:
+        """What the leader tells, however long it takes."""
+        heard: list[Any] = [None]
+        dist.broadcast_object_list(heard, src=0, group=self.patient)
+        return heard[0]
+
     def mean(self, value: Tensor) -> Tensor:
         """The mean over all processes of a scalar."""
         if self.size > 1:
@@ -63,6 +74,20 @@ class World:
             dist.all_reduce(value)
             value /= self.size
         return value
+
+
+ALONE = World()
+"""One process."""
+
+
+def world_size() -> int:
+    """How many processes torchrun started; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_follower() -> bool:
+    """Whether torchrun started this process, and another one leads."""
+    return world_size() > 1 and os.environ["RANK"] != "0"
 
 
 @contextmanager
@@ -75,9 +100,9 @@ def open_world(device_name: str) -> Iterator[World]:
     Raises:
         ToolError: another process died or hangs.
     """
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = world_size()
     if size == 1:
-        yield World()
+        yield ALONE
         return
     if device_name == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))

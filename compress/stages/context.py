@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from compress.distill.world import ALONE, World
 from compress.errors import CompressError, ModelError
 from compress.progress import Progress, Stage
 from compress.recipe import Call, Recipe
@@ -17,13 +18,17 @@ from compress.types import Json
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
-    """One run of one recipe."""
+    """One run of one recipe.
+
+    world: the processes that train together; all of them go through the same steps, one of them uses the store.
+    """
 
     recipe: Recipe
     task: Task
     store: Store
     home: Path
     progress: Progress
+    world: World = ALONE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +76,12 @@ def build_call(call: Call, **provided: object) -> object:
 
 
 def execute_step(
-    run: Run, step: Step, make: Callable[[Path, Stage], None], summarize: Callable[[Path], str] | None = None
+    run: Run,
+    step: Step,
+    make: Callable[[Path, Stage], None],
+    summarize: Callable[[Path], str] | None = None,
+    *,
+    join: Callable[[Path], None] | None = None,
 ) -> StageResult:
     """The stage's files from the store, or made now.
 
@@ -80,7 +90,15 @@ def execute_step(
         step: its identity.
         make: writes the stage's files into a folder.
         summarize: one phrase about the finished files, for the progress line.
+        join: what the other processes of a training do while the leader makes the files in that folder.
     """
+    if not run.world.leads:
+        return _follow(run, join)
+
+    def tell_and_make(folder: Path) -> None:
+        run.world.tell(folder)
+        make(folder, stage)
+
     versions = {name: version(name) for name in step.libraries}
     with run.progress.stage(step.title) as stage:
         result = run.store.stage(
@@ -89,9 +107,18 @@ def execute_step(
             step.inputs,
             code_version(*step.code),
             versions,
-            lambda folder: make(folder, stage),
+            tell_and_make,
         )
         stage.cached = result.cached
         if summarize:
             stage.summary = summarize(result.path)
+    run.world.tell(result)
     return result
+
+
+def _follow(run: Run, join: Callable[[Path], None] | None) -> StageResult:
+    """Take part in what the leader does until it has the result. The store's folder is one that all can read."""
+    while not isinstance(news := run.world.hear(), StageResult):
+        if join:
+            join(news)
+    return news

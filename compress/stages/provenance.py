@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from compress import __version__
-from compress.distill import choose_device
+from compress.distill import choose_device, world_size
 from compress.stages.context import Run
 from compress.stages.export import Exported
 from compress.stages.train import Trained, describe_training
@@ -47,7 +47,12 @@ def provenance(run: Run, trained: Sequence[Trained], exported: Sequence[Exported
         "machine": {
             "system": platform.system(),
             "processor": platform.machine(),
-            "training": {"device": device.name, "bf16": device.bf16, "threads": device.threads},
+            "training": {
+                "device": device.name,
+                "bf16": device.bf16,
+                "threads": device.threads,
+                "processes": world_size(),
+            },
         },
         "training": [describe_training(each) for each in trained],
         "quantization": {each.artifact.name: each.quantization for each in exported},

@@ -106,7 +106,7 @@ def measure_teachers(run: Run, teachers: Teachers) -> None:
     labels = run.task.test.labels
     for trained in teachers.trained:
         _refuse_chance(trained.role, np.load(classify_test(run, trained)), labels)
-    for teacher in teachers.callables:
+    for teacher in teachers.callables if run.world.leads else ():
         with run.progress.stage(f"test teacher {teacher.identity}") as stage:
             classes = _ask(teacher, run.task.test.images)
             stage.summary = f"test accuracy {float((classes == labels).mean()):.4f}"

@@ -21,12 +21,12 @@ from compress.distill import (
     Normalized,
     Schedule,
     TransferSet,
-    ask_teachers,
     choose_device,
     load_weights,
     logits_of,
     train,
 )
+from compress.distill.distillation import Advance
 from compress.distill.seeds import derive_seed
 from compress.errors import ModelError
 from compress.progress import Stage
@@ -138,6 +138,7 @@ def train_model(
             "generation": generation,
             "classes": len(run.task.classes),
             "device": dataclasses.asdict(choose_device()),
+            "processes": run.world.size,
         },
         inputs={
             "transfer": transfer.identity,
@@ -148,17 +149,8 @@ def train_model(
         libraries=("torch", "numpy"),
     )
 
-    def make(folder: Path, stage: Stage) -> None:
+    def work(folder: Path, advance: Advance | None) -> tuple[nn.Module, tuple[Epoch, ...]]:
         model = build_model(run, call, normalize, generation)
-        if lesson:
-            ask_teachers(
-                lesson.distillation,
-                transfer,
-                schedule,
-                seed=run.recipe.seed,
-                device=choose_device(),
-                advance=lambda done, total, _: stage.advance(0, schedule.epochs, f"teacher asked {done}/{total}"),
-            )
         history = train(
             model,
             transfer,
@@ -167,11 +159,18 @@ def train_model(
             seed=run.recipe.seed,
             checkpoint=folder / "checkpoint" / "training.pt",
             distillation=lesson.distillation if lesson else None,
-            advance=stage.advance,
+            world=run.world,
+            advance=advance,
         )
-        write_weights(model, folder, history)
+        return model, history
 
-    result = execute_step(run, step, make, _summarize)
+    def make(folder: Path, stage: Stage) -> None:
+        write_weights(folder, *work(folder, stage.advance))
+
+    def join(folder: Path) -> None:
+        work(folder, None)
+
+    result = execute_step(run, step, make, _summarize, join=join)
     return Trained(
         role=role,
         call=call,
@@ -187,7 +186,7 @@ def adopt_model(run: Run, role: str, call: ModelCall, file: Path, normalize: Nor
     def make(folder: Path, _: Stage) -> None:
         model = build_model(run, call, normalize)
         load_weights(model.model if isinstance(model, Normalized) else model, file)
-        write_weights(model, folder, ())
+        write_weights(folder, model, ())
 
     if not file.is_file():
         raise ModelError(f"{file}: no such file; expected the weights of the {role}; correct the path in the recipe")
@@ -236,7 +235,7 @@ def read_schedule(config: TrainConfig) -> Schedule:
     return Schedule(**fields, augment=Augment(**config.augment.model_dump()) if config.augment else None)
 
 
-def write_weights(model: nn.Module, folder: Path, history: Sequence[Epoch]) -> None:
+def write_weights(folder: Path, model: nn.Module, history: Sequence[Epoch]) -> None:
     """What a stage leaves of a trained model."""
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS)
     (folder / HISTORY).write_text(json.dumps([dataclasses.asdict(epoch) for epoch in history]))
