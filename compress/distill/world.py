@@ -114,7 +114,7 @@ def open_world(device_name: str) -> Iterator[World]:
         if isinstance(error, dist.DistError) or "gloo" in str(error) or "Connection closed" in str(error):
             raise ToolError(
                 f"process {os.environ.get('RANK')} of {size}: another process of this training died or hangs"
-                f" ({str(error).splitlines()[0]}); run the same command again, it goes on from the last checkpoint"
+                f" ({str(error).split('. ')[0]}); run the same command again, it goes on from the last checkpoint"
             ) from error
         raise
     finally:
