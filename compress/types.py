@@ -27,6 +27,7 @@ METRICS: Mapping[str, str] = {
     "accuracy": "fraction",
     "macro_f1": "fraction",
     "accuracy_drop": "fraction",  # reference minus this artifact, on the same images; positive = worse
+    "gap_recovered": "ratio",  # (student - student alone) / (teacher - student alone), accuracies on the same images
     "agreement": "fraction",  # share of images with the same class; against what: compress.measure.comparison
     "max_abs_difference": "logits",  # largest absolute difference; against what: compress.measure.comparison
     "sqnr_db": "dB",  # signal to noise of the logits; against what: compress.measure.comparison

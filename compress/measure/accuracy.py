@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.measure.comparison import Against, Reference
+from compress.measure.gap import estimate_gap
 from compress.measure.paired import compare_paired
 from compress.measure.scores import estimate_accuracy, estimate_agreement, estimate_macro_f1
-from compress.types import How, Json, Measurement
+from compress.types import METRICS, How, Json, Measurement
 
 BOOTSTRAP_SEED = 20060820
 
@@ -78,6 +79,21 @@ def score_drop(predictions: Predictions, teacher: Predictions, labels: NDArray[n
     )
 
 
+def score_gap(
+    student: Predictions, alone: Predictions, teacher: Predictions, labels: NDArray[np.int64]
+) -> tuple[Measurement, ...]:
+    """Share of the gap between student alone and teacher that learning from it closed; nothing if there is no gap."""
+    gap = estimate_gap(*(each.classes == labels for each in (alone, student, teacher)))
+    if gap is None:
+        return ()
+    reference = Reference(against="teacher", sha256=teacher.artifact, name=teacher.name)
+    details: dict[str, Json] = {"alone": alone.artifact}
+    found = _measurement(
+        "gap_recovered", gap.value, gap.n, student, interval=gap.interval, reference=reference, details=details
+    )
+    return (found,)
+
+
 def score_agreement(predictions: Predictions, reference: Predictions, against: Against) -> Measurement:
     """Share of the images on which both choose the same class."""
     agreement = estimate_agreement(reference.classes, predictions.classes)
@@ -103,7 +119,7 @@ def _measurement(
 ) -> Measurement:
     return Measurement(
         metric=metric,
-        unit="fraction",
+        unit=METRICS[metric],
         value=value,
         n=n,
         artifact=predictions.artifact,

@@ -5,7 +5,7 @@
     a file on an emulated core          max_abs_difference, sqnr_db, bit_exact    `host`: the same file on the host
     a file on the host                  agreement                                 `other_format`: the same graph's file
     a student's file or weights         accuracy_drop                             `teacher`: in the same format
-    the student's weights               agreement                                 `teacher`: its weights
+    the student's weights               agreement, gap_recovered                  `teacher`: its weights
 
 So a budget's artifact and target decide what it is held against, and no two comparisons share a metric, an artifact
 and a target. Every comparing measurement says it in `details`: `against`, one of the words above, and

@@ -86,7 +86,7 @@ def latency_table(lookup: Lookup) -> Table:
 
 
 def teacher_table(lookup: Lookup) -> Table:
-    """Teacher, student, and the same student trained alone, as torch models."""
+    """Everything that was trained, as torch models."""
     columns = (
         Column(key="model", title="Model", numeric=False),
         Column(key="parameters", title="Parameters"),
@@ -94,12 +94,13 @@ def teacher_table(lookup: Lookup) -> Table:
         Column(key="macro_f1", title="Macro F1"),
         Column(key="accuracy_drop", title="Drop"),
         Column(key="agreement", title="Same class as the teacher"),
+        Column(key="gap_recovered", title="Gap recovered"),
         Column(key="n", title="n"),
     )
-    titles = {"teacher": "teacher", "student": "student", "student_alone": "student, without a teacher"}
     rows = []
-    for role, title in titles.items():
+    for role in _trained_roles(lookup):
         found = _torch_figures(lookup, role)
+        title = "student, without a teacher" if role == "student_alone" else role.replace("_", " ")
         if "accuracy" in found:
             figures = [figure_cell(found.get(column.key)) for column in columns[1:-1]]
             rows.append((cell(title), *figures, cell(f"{found['accuracy'].n:,}")))
@@ -184,6 +185,12 @@ def _instructions(lookup: Lookup, subject: Subject, core: str) -> Cell:
         return NOTHING
     gain = lookup.gain(subject, "instructions", core)
     return cell(brief(counted.value, counted.unit), compare(gain, "fewer", "more") if gain else "")
+
+
+def _trained_roles(lookup: Lookup) -> list[str]:
+    """Teachers first, then students."""
+    roles = dict.fromkeys(artifact.role for artifact in lookup.results.artifacts if artifact.format == "safetensors")
+    return sorted(roles, key=lambda role: (not role.startswith("teacher"), role))
 
 
 def _torch_figures(lookup: Lookup, role: str) -> dict[str, Measurement]:

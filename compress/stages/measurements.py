@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.measure.accuracy import Predictions, score, score_agreement, score_drop
+from compress.measure.accuracy import Predictions, score, score_agreement, score_drop, score_gap
 from compress.measure.comparison import Reference
 from compress.measure.fidelity import check_alive, compare_logits
 from compress.measure.latency import Baseline, counts, latency
@@ -127,9 +127,11 @@ def _torch(run: Run, trained: Sequence[Trained], classes: Mapping[str, Path]) ->
         for each in trained
     ]
     teacher, student, *_ = predictions
+    alone = [each for each, model in zip(predictions, trained, strict=True) if model.role == "student_alone"]
     result = [measurement for each in predictions for measurement in score(each, labels)]
     result += [score_drop(each, teacher, labels) for each in predictions[1:]]
     result.append(score_agreement(student, teacher, "teacher"))
+    result += [gap for each in alone for gap in score_gap(student, each, teacher, labels)]
     return result
 
 
