@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from compress.errors import ModelError
 from compress.export import export
 from compress.models.mlp import mlp
+from compress.models.mobilenet_v2 import InvertedResidual as ResidualV2
 from compress.models.mobilenet_v2 import MobileNetV2, mobilenet_v2
-from compress.models.mobilenet_v3 import Bottleneck, MobileNetV3, mobilenet_v3
+from compress.models.mobilenet_v3 import Bottleneck, MobileNetV3, SqueezeExcitation, mobilenet_v3
+from compress.models.mobilenet_v3 import InvertedResidual as ResidualV3
 from compress.models.vit import vit
 from compress.quantize import Float32, quantize
 from compress.targets import decode, encode, open_session
@@ -123,6 +125,30 @@ def test_both_formats_compute_what_torch_computes(name: str, tmp_path: Path) -> 
             info = host.describe(file)
             outputs = decode(info.outputs[0], host.run(file, encode(info.inputs[0], batch.numpy())))
             np.testing.assert_allclose(outputs, expected, atol=1e-4, err_msg=fmt)
+
+
+@pytest.mark.parametrize(
+    ("block", "shrinking"),
+    [
+        (ResidualV2(8, 8, 1, 6), ResidualV2(8, 8, 2, 6)),
+        (ResidualV3(8, ROWS[0]), ResidualV3(8, ROWS[1])),
+    ],
+)
+def test_a_block_adds_to_its_input_where_the_shape_stays(block: nn.Module, shrinking: nn.Module) -> None:
+    """With a projection that gives nothing, the shortcut alone is left."""
+    image = torch.rand(2, 8, 6, 6)
+    for inverted_residual in (block, shrinking):
+        nn.init.zeros_(inverted_residual.get_submodule("project.1").weight)
+    assert torch.equal(block(image), image)
+    assert not shrinking(image).any()
+
+
+def test_squeeze_excitation_opens_and_closes_channels() -> None:
+    """The gate is hard-sigmoid, relu6(x + 3) / 6: shut at -3, half open at 0, open at 3."""
+    layer, image = SqueezeExcitation(3), torch.rand(2, 3, 4, 4)
+    nn.init.zeros_(layer.excite.weight)
+    layer.excite.bias = nn.Parameter(torch.tensor([-3.0, 0.0, 3.0]))
+    torch.testing.assert_close(layer(image), image * torch.tensor([0.0, 0.5, 1.0]).reshape(3, 1, 1))
 
 
 def test_mlp_takes_rows_and_images_alike() -> None:
