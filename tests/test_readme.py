@@ -44,6 +44,35 @@ def test_the_mistake_in_the_readme_is_answered_as_it_says(tmp_path: Path, monkey
     assert str(error.value) == answer
 
 
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for recipes, beside a package of the reader's own."""
+    package = tmp_path / "my_package"
+    package.mkdir()
+    (package / "data.py").write_text("def photographs(*, home): ...\n")
+    (package / "forests.py").write_text("def predictor(): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+QUICKSTART = (ROOT / "pipelines" / "quickstart.yaml").read_text(encoding="utf-8")
+(LEARNT,) = re.findall(r"```yaml\n(distill: .*?)```", README, re.DOTALL)
+(TEACHERS,) = re.findall(r"```yaml\n(teacher: .*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("line", LEARNT.splitlines())
+def test_every_way_to_distil_is_a_recipe(line: str, mine: Path) -> None:
+    (shipped,) = re.findall(r"^  distill: .*$", QUICKSTART, re.MULTILINE)
+    (mine / "mine.yaml").write_text(QUICKSTART.replace(shipped, f"  {line}"))
+    assert load_recipe(mine / "mine.yaml").student.distill
+
+
+def test_several_teachers_are_a_recipe(mine: Path) -> None:
+    (shipped,) = re.findall(r"^teacher:\n(?:  .*\n)+", QUICKSTART, re.MULTILINE)
+    (mine / "mine.yaml").write_text(QUICKSTART.replace(shipped, TEACHERS))
+    assert len(load_recipe(mine / "mine.yaml").more_teachers) == 2
+
+
 def test_files_and_folders_that_the_readme_names_exist() -> None:
     for name in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / name).exists(), name
