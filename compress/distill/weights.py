@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -61,15 +61,15 @@ def _read(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except Exception as error:  # a damaged pickle can raise anything
+        if isinstance(error, pickle.UnpicklingError) and (code := re.search(r"GLOBAL (\S+)", str(error))):
+            raise ModelError(
+                f"{path}: holds Python objects, which loading would execute ({code[1]}); expected tensors alone;"
+                " save model.state_dict() as .safetensors"
+            ) from error
         raise ModelError(
-            f"{path}: holds Python objects that loading would execute ({str(error).splitlines()[0]}); expected tensors"
-            " alone; save model.state_dict() as .safetensors"
-        ) from error
-    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise ModelError(
-            f"{path}: cannot be read as weights ({str(error).splitlines()[0]}); expected .safetensors or a file of"
-            " torch.save; copy it again"
+            f"{path}: cannot be read as weights ({type(error).__name__}); expected .safetensors or a file of"
+            " torch.save; copy or save it again"
         ) from error
     for key in _WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
