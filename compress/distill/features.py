@@ -46,14 +46,13 @@ class LayerTap:
         layers = dict(model.named_modules())
         self._outputs: list[Tensor | None] = [None] * len(paths)
         self._paths, self._whose = tuple(paths), whose
-        self._handles = []
-        for slot, path in enumerate(paths):
+        for path in paths:
             if path not in layers or not path:
                 near = difflib.get_close_matches(path, layers, n=3, cutoff=0.3) or list(layers)[1:6]
                 raise ModelError(
                     f"{whose}: has no layer {path!r}; expected a module path; near ones: {', '.join(near)}"
                 )
-            self._handles.append(layers[path].register_forward_hook(self._keep(slot)))
+        self._handles = [layers[path].register_forward_hook(self._keep(slot)) for slot, path in enumerate(paths)]
 
     def take(self) -> tuple[Tensor, ...]:
         """The outputs of the latest forward pass, in float32, in the order of the paths; they are forgotten here.
@@ -77,7 +76,8 @@ class LayerTap:
 
     def _keep(self, slot: int):  # type: ignore[no-untyped-def]  # torch's own hook type
         def keep(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            self._outputs[slot] = output
+            # A copy: a ReLU(inplace=True) behind a batch norm would overwrite what the batch norm put out.
+            self._outputs[slot] = output.clone() if isinstance(output, Tensor) else output
 
         return keep
 
@@ -122,18 +122,20 @@ def make_projectors(
     Raises:
         ModelError: a layer does not exist, or the shapes of a pair cannot be compared.
     """
-    shapes = []
+    features = []
     for model, whose, paths in (
         (student, "student", [match.student_layer for match in matches]),
         (teacher, "teacher", [match.teacher_layer for match in matches]),
     ):
         tap = LayerTap(model, paths, whose)
         training = model.training
-        model.eval()(inputs)
-        model.train(training)
-        shapes.append([feature.shape for feature in tap.take()])
-        tap.close()
-    return [_projector(match, ours, theirs) for match, ours, theirs in zip(matches, *shapes, strict=True)]
+        try:
+            model.eval()(inputs)
+            features.append(tap.take())
+        finally:
+            tap.close()
+            model.train(training)
+    return [_projector(match, ours, theirs) for match, ours, theirs in zip(matches, *features, strict=True)]
 
 
 def match_loss(match: FeatureMatch, student_feature: Tensor, teacher_feature: Tensor) -> Tensor:
@@ -145,23 +147,30 @@ def match_loss(match: FeatureMatch, student_feature: Tensor, teacher_feature: Te
     return match.loss(student_feature, teacher_feature)
 
 
-def _projector(match: FeatureMatch, ours: torch.Size, theirs: torch.Size) -> nn.Module:
-    where = f"features {match.student_layer} {tuple(ours)} and {match.teacher_layer} {tuple(theirs)}"
-    if match.loss.needs_same_shape and len(ours) != len(theirs):
+def _projector(match: FeatureMatch, ours: Tensor, theirs: Tensor) -> nn.Module:
+    where = f"features {match.student_layer} {tuple(ours.shape)} and {match.teacher_layer} {tuple(theirs.shape)}"
+    if match.loss.needs_same_shape and ours.ndim != theirs.ndim:
         raise ModelError(
-            f"{where}: have {len(ours)} and {len(theirs)} dimensions; expected as many; choose layers of one kind, or a"
+            f"{where}: have {ours.ndim} and {theirs.ndim} dimensions; expected as many; choose layers of one kind, or a"
             " relational loss"
         )
-    channels = 1 if len(ours) == 4 else len(ours) - 1
-    if match.project:
-        return (
-            nn.Conv2d(ours[1], theirs[1], 1, bias=False)
-            if len(ours) == 4
-            else nn.Linear(ours[channels], theirs[channels], bias=False)
-        )
-    if match.loss.needs_same_shape and ours[channels] != theirs[channels]:
+    width, wanted = _width(ours), _width(theirs)
+    projector: nn.Module = nn.Identity()
+    if match.project and ours.ndim == 4:
+        projector = nn.Conv2d(width, wanted, 1, bias=False)
+    elif match.project:
+        projector = nn.Linear(width, wanted, bias=False)
+    elif match.loss.needs_same_shape and width != wanted:
         raise ModelError(
-            f"{where}: are {ours[channels]} and {theirs[channels]} wide; expected equal widths; write project: true, or"
-            " choose other layers"
+            f"{where}: are {width} and {wanted} wide; expected equal widths; write project: true, or choose other"
+            " layers"
         )
-    return nn.Identity()
+    try:
+        match_loss(match, projector(ours), theirs)
+    except ValueError as error:  # the loss says what shapes it takes
+        raise ModelError(f"{where}: {error}; choose other layers or another loss") from error
+    return projector
+
+
+def _width(feature: Tensor) -> int:
+    return feature.shape[1] if feature.ndim == 4 else feature.shape[-1]
