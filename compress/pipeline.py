@@ -19,15 +19,9 @@ from compress.stages.context import Run, build_call
 from compress.stages.evaluate import Emulated, emulate, host_outputs, time_on_host
 from compress.stages.export import Exported, export_model, read_scheme, weights_artifact
 from compress.stages.measurements import measure
+from compress.stages.plan import check_plan, read_transfer_set
 from compress.stages.provenance import provenance
-from compress.stages.teach import (
-    Teachers,
-    check_plan,
-    make_lesson,
-    measure_teachers,
-    obtain_teachers,
-    read_transfer_set,
-)
+from compress.stages.teach import Teachers, make_lesson, measure_teachers, obtain_callables, obtain_teachers
 from compress.stages.train import Trained, classify_test, train_model
 from compress.store import Store, folder_lock
 from compress.targets import arm64
@@ -106,8 +100,9 @@ def _train(run: Run) -> tuple[Trained, ...]:
     """The teacher, the student, and then whatever else was trained."""
     config = run.recipe.student
     transfer = read_transfer_set(run)
-    check_plan(run, transfer)
-    teachers = obtain_teachers(run)
+    callables = obtain_callables(run)
+    check_plan(run, transfer, callables)
+    teachers = obtain_teachers(run, callables)
     measure_teachers(run, teachers)
     *earlier, student = _generations(run, teachers, transfer)
     alone = [train_model(run, "student_alone", config.model, config.train)] if config.compare_alone else []

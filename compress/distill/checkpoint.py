@@ -46,8 +46,8 @@ class Checkpoint:
         state: State = torch.load(io.BytesIO(content[_DIGEST:]), map_location=device_name, weights_only=True)
         if state["made_for"] != self._made_for:
             raise ModelError(
-                f"{self.path}: a checkpoint of another training; expected one of the same data, schedule, seed and"
-                " teachers; delete it or name another file"
+                f"{self.path}: a checkpoint of another training; expected one of the same model, data, schedule, seed"
+                " and teachers; delete it or name another file"
             )
         return state
 

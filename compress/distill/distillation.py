@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from compress.distill.device import Device
 from compress.distill.features import FeatureMatch, LayerTap, make_projectors, match_loss
-from compress.distill.losses import LogitObjective, SoftTargets
+from compress.distill.losses import FeatureObjective, LogitObjective, SoftTargets
 from compress.distill.schedule import Schedule
 from compress.distill.teacher_cache import CacheKey, TeacherCache, to_half
 from compress.distill.teachers import Combine, ModuleTeacher, Teacher, combine_logits
@@ -62,7 +62,9 @@ class Distillation:
 
     def describe(self) -> str:
         """Everything the result depends on, as text."""
-        return repr(([each.identity for each in self.teachers], self.loss, self.alpha, self.combine, self.features))
+        teachers = [each.identity for each in self.teachers]
+        matches = [(each.student_layer, each.teacher_layer, _spell(each.loss), each.project) for each in self.features]
+        return repr((teachers, _spell(self.loss), self.alpha, self.combine, matches))
 
 
 def check_distillation(
@@ -91,6 +93,11 @@ def check_distillation(
     with torch.no_grad():
         classes = model.eval()(probe).shape[-1]
     model.train(training)
+    if transfer.labels is not None and not 0 <= transfer.labels.min() <= transfer.labels.max() < classes:
+        raise DataError(
+            f"{transfer.name}: labels reach from {transfer.labels.min()} to {transfer.labels.max()}; expected 0 to"
+            f" {classes - 1}, as the student has {classes} classes; correct the labels or the student"
+        )
     if distillation is None:
         return []
     if distillation.alpha > 0 and classes < distillation.loss.min_classes:
@@ -118,7 +125,7 @@ class Answers:
         self._caches = [
             TeacherCache(distillation.cache / key.digest, key)
             for teacher in distillation.teachers
-            for key in [CacheKey.of(teacher, transfer, schedule.augment, seed)]
+            for key in [CacheKey.of(teacher, transfer, schedule.augment, seed, device)]
             if distillation.cache
         ]
         self._table: Tensor | None = None
@@ -171,7 +178,7 @@ def ask_teachers(
         return 0
     asked = 0
     for number, teacher in enumerate(distillation.teachers, start=1):
-        key = CacheKey.of(teacher, transfer, schedule.augment, seed)
+        key = CacheKey.of(teacher, transfer, schedule.augment, seed, device)
         cache = TeacherCache(distillation.cache / key.digest, key)
         for done, view in enumerate(views := schedule.all_views(), start=1):
             asked += cache.fill(teacher, transfer, schedule.augment, view, device)
@@ -207,6 +214,11 @@ def training_loss(
         for match, ours, theirs in zip(distillation.features, features, teacher[1], strict=True):
             terms.append(match_loss(match, ours, theirs))
     return torch.stack(terms).sum() if len(terms) > 1 else terms[0]
+
+
+def _spell(objective: LogitObjective | FeatureObjective) -> str:
+    """The same text in every process: a class without a repr of its own would show its address."""
+    return f"{type(objective).__module__}.{type(objective).__qualname__} {sorted(vars(objective).items())}"
 
 
 def _projectors(model: nn.Module, probe: Tensor, distillation: Distillation) -> list[nn.Module]:

@@ -21,7 +21,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from compress.distill import views
 from compress.distill.device import Device
 from compress.distill.teachers import Teacher
 from compress.distill.transfer import TransferSet
@@ -29,6 +28,7 @@ from compress.distill.views import Augment, View
 from compress.errors import DataError, ModelError
 
 _BATCH = 500
+_MAKE_VIEWS = ("views.py", "seeds.py")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,7 @@ class CacheKey:
     samples: sha256 of the transfer set's inputs.
     augment: the policy, as JSON; `null` for none.
     seed: of the run, from which each view's own seed is derived.
+    bf16: whether the teacher computes in bf16, which rounds more coarsely than the cache does.
     code: sha256 of the code that makes views.
     """
 
@@ -46,17 +47,21 @@ class CacheKey:
     samples: str
     augment: str
     seed: int
+    bf16: bool
     code: str
 
     @classmethod
-    def of(cls, teacher: Teacher, transfer: TransferSet, augment: Augment | None, seed: int) -> CacheKey:
+    def of(
+        cls, teacher: Teacher, transfer: TransferSet, augment: Augment | None, seed: int, device: Device
+    ) -> CacheKey:
         """The key of a teacher's answers about views of a transfer set."""
         return cls(
             teacher=teacher.identity,
             samples=transfer.sha256,
             augment=json.dumps(asdict(augment) if augment else None, sort_keys=True),
             seed=seed if augment else 0,  # without augmentation there is one view, whatever the seed
-            code=hashlib.sha256(Path(views.__file__).read_bytes()).hexdigest(),
+            bf16=device.bf16,
+            code=hashlib.sha256(b"".join(Path(__file__).with_name(f).read_bytes() for f in _MAKE_VIEWS)).hexdigest(),
         )
 
     @property

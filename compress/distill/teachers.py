@@ -123,8 +123,9 @@ class ProbabilityTeacher:
         Raises:
             ModelError: it did not return probabilities.
         """
-        answer = np.asarray(self.predict(inputs.detach().cpu().numpy()), dtype=np.float64)
-        if answer.ndim != 2 or len(answer) != len(inputs):
+        images = np.array(inputs.detach().cpu().numpy(), order="C")  # a copy: the callable may write into it
+        answer = np.asarray(self.predict(images), dtype=np.float64)
+        if answer.ndim != 2 or len(answer) != len(inputs) or not answer.size:
             raise ModelError(
                 f"teacher {self.identity}: returned shape {answer.shape} for {len(inputs)} samples; expected"
                 f" ({len(inputs)}, classes) probabilities; return one row per sample"

@@ -81,11 +81,12 @@ def train(
     if distillation and world.leads:
         ask_teachers(distillation, transfer, schedule, seed=seed, device=device, advance=advance)
     world.wait()
+    file = Checkpoint(checkpoint, _identity(model, transfer, schedule, seed, distillation))
+    state = file.read(device.name)
     learner = Learner(model, distillation.features if distillation else (), projectors)
     steps = schedule.epochs * (len(transfer) // schedule.batch_size)
     trainee = Trainee(learner, schedule, world, device, steps)
-    file = Checkpoint(checkpoint, _identity(transfer, schedule, seed, distillation))
-    trainee.restore(file.read(device.name))
+    trainee.restore(state)
     lesson = _Lesson(transfer, schedule, seed, distillation, world, device)
     first = len(trainee.history)
     watch = Watch(validation, distillation, device, first, schedule.epochs, advance) if world.leads else None
@@ -169,6 +170,11 @@ def _check_sizes(transfer: TransferSet, validation: Split, schedule: Schedule, w
         raise DataError(
             "train: got the test split; expected train and validation; the test split is for the final measurement only"
         )
+    if schedule.augment and transfer.inputs.ndim != 4:
+        raise DataError(
+            f"{transfer.name}: samples of shape {transfer.inputs.shape[1:]} under augment; expected images"
+            " (channels, height, width); write augment: null"
+        )
     if schedule.batch_size > len(transfer):
         raise DataError(
             f"train: batch_size {schedule.batch_size} exceeds the {len(transfer)} training images; lower batch_size"
@@ -180,6 +186,9 @@ def _check_sizes(transfer: TransferSet, validation: Split, schedule: Schedule, w
         )
 
 
-def _identity(transfer: TransferSet, schedule: Schedule, seed: int, distillation: Distillation | None) -> str:
-    text = repr((transfer.identity, schedule, seed, distillation.describe() if distillation else None))
-    return hashlib.sha256(text.encode()).hexdigest()
+def _identity(
+    model: nn.Module, transfer: TransferSet, schedule: Schedule, seed: int, distillation: Distillation | None
+) -> str:
+    shapes = [(name, tuple(tensor.shape)) for name, tensor in model.state_dict().items()]
+    described = distillation.describe() if distillation else None
+    return hashlib.sha256(repr((shapes, transfer.identity, schedule, seed, described)).encode()).hexdigest()

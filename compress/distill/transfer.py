@@ -34,8 +34,11 @@ class TransferSet:
     name: str = "transfer set"
 
     def __post_init__(self) -> None:
-        if len(self.inputs) == 0:
-            raise DataError(f"{self.name}: no samples; expected at least one; give it some")
+        if self.inputs.ndim < 2 or self.inputs.size == 0:
+            raise DataError(
+                f"{self.name}: samples of shape {self.inputs.shape}; expected (n, ...) with at least one of each; give"
+                " it some"
+            )
         if self.inputs.dtype != np.float32 or (self.labels is not None and self.labels.dtype != np.int64):
             got = self.inputs.dtype if self.labels is None else f"{self.inputs.dtype} and {self.labels.dtype}"
             raise DataError(f"{self.name}: samples (and labels) are {got}; expected float32 (and int64); convert them")

@@ -1,4 +1,4 @@
-"""Whom the student learns from, checked before anything trains, and measured before the student does."""
+"""Whom the student learns from, measured before the student trains."""
 
 from __future__ import annotations
 
@@ -14,19 +14,17 @@ from numpy.typing import NDArray
 from compress.distill import (
     Distillation,
     FeatureMatch,
-    ModuleTeacher,
     ProbabilityTeacher,
     SoftTargets,
     Teacher,
-    TransferSet,
     choose_device,
 )
-from compress.distill.distillation import check_distillation
-from compress.errors import DataError, ModelError
+from compress.errors import ModelError
 from compress.measure.scores import estimate_accuracy
+from compress.progress import Stage
 from compress.recipe import Call, DistillConfig, MoreTeacherConfig, TeacherConfig
-from compress.stages.context import Run, build_call
-from compress.stages.train import Lesson, Trained, adopt_model, build_model, classify_test, train_model
+from compress.stages.context import Run, Step, build_call, execute_step
+from compress.stages.train import CLASSES, Lesson, Trained, adopt_model, classify_test, train_model
 from compress.store import canonical_json, code_version
 
 _BATCH = 500
@@ -44,73 +42,41 @@ class Teachers:
     callables: tuple[ProbabilityTeacher, ...]
 
 
-def read_transfer_set(run: Run) -> TransferSet:
-    """What the student learns on: the recipe's own transfer set, or the task's training images.
+def obtain_callables(run: Run) -> tuple[ProbabilityTeacher, ...]:
+    """The teachers that are not trained here, measured on the test split, which shows whether they are any good.
 
     Raises:
-        DataError: the callable returned something else, or its samples do not fit the task.
+        ModelError: one returns no probabilities, has other classes than the task, or is no better than always naming
+            the most frequent class.
     """
-    config = run.recipe.student.distill
-    if config is None or config.transfer_set is None:
-        return TransferSet.of_split(run.task.train)
-    call = config.transfer_set
-    found = build_call(call, home=run.home)
-    if isinstance(found, np.ndarray):
-        found = TransferSet(inputs=found, labels=None, name=call.path)
-    if not isinstance(found, TransferSet):
-        raise DataError(
-            f"{call.path}: returned {type(found).__name__}; expected an array of images or a TransferSet; return one"
-        )
-    if found.inputs.shape[1:] != run.task.input_shape:
-        raise DataError(
-            f"{call.path}: samples of shape {found.inputs.shape[1:]}; expected {run.task.input_shape} as in task"
-            f" {run.task.name}; resize them"
-        )
-    return found
-
-
-def check_plan(run: Run, transfer: TransferSet) -> None:
-    """Refuse a student that could not learn from its teachers, before the teachers are trained.
-
-    Raises:
-        DataError, ModelError: see `check_distillation`; also what a model's callable raises.
-    """
-    recipe = run.recipe
-    student = build_model(run, recipe.student.model)
-    untrained: list[Teacher] = [ModuleTeacher(model=build_model(run, recipe.teacher.model, recipe.teacher.normalize))]
-    for more in recipe.more_teachers:
-        if more.model:
-            untrained.append(ModuleTeacher(model=build_model(run, more.model, more.normalize)))
-    config = recipe.student.distill
-    distillation = read_distillation(config, tuple(untrained), None) if config else None
-    check_distillation(student, transfer, distillation, choose_device())
-
-
-def obtain_teachers(run: Run) -> Teachers:
-    """Train or read every teacher."""
-    trained, callables = [_obtain(run, "teacher", run.recipe.teacher)], []
-    for number, config in enumerate(run.recipe.more_teachers, start=2):
+    callables = []
+    for config in run.recipe.more_teachers:
         if config.probabilities:
-            callables.append(_callable_teacher(config.probabilities))
-        else:
-            trained.append(_obtain(run, f"teacher_{number}", config))
-    return Teachers(trained=tuple(trained), callables=tuple(callables))
+            teacher = _callable_teacher(config.probabilities)
+            _refuse_chance(teacher.identity, np.load(_classify_test(run, teacher)), run.task.test.labels)
+            callables.append(teacher)
+    return tuple(callables)
+
+
+def obtain_teachers(run: Run, callables: tuple[ProbabilityTeacher, ...]) -> Teachers:
+    """Train or read every other teacher; files first, for a wrong one must not be found after hours of training."""
+    configs: dict[str, TeacherConfig | MoreTeacherConfig] = {"teacher": run.recipe.teacher}
+    for number, config in enumerate(run.recipe.more_teachers, start=2):
+        if config.model:
+            configs[f"teacher_{number}"] = config
+    in_turn = sorted(configs, key=lambda role: configs[role].weights is None)
+    trained = {role: _obtain(run, role, configs[role]) for role in in_turn}
+    return Teachers(trained=tuple(trained[role] for role in configs), callables=callables)
 
 
 def measure_teachers(run: Run, teachers: Teachers) -> None:
-    """Measure every teacher on the test split and show it; nobody learns from one that knows nothing.
+    """Measure every trained teacher on the test split and show it; nobody learns from one that knows nothing.
 
     Raises:
         ModelError: a teacher is no better than always naming the most frequent class.
     """
-    labels = run.task.test.labels
     for trained in teachers.trained:
-        _refuse_chance(trained.role, np.load(classify_test(run, trained)), labels)
-    for teacher in teachers.callables if run.world.leads else ():
-        with run.progress.stage(f"test teacher {teacher.identity}") as stage:
-            classes = _ask(teacher, run.task.test.images)
-            stage.summary = f"test accuracy {float((classes == labels).mean()):.4f}"
-        _refuse_chance(teacher.identity, classes, labels)
+        _refuse_chance(trained.role, np.load(classify_test(run, trained)), run.task.test.labels)
 
 
 def make_lesson(
@@ -171,9 +137,33 @@ def _callable_teacher(call: Call) -> ProbabilityTeacher:
     return ProbabilityTeacher(predict=predict, identity=f"{call.path} {hashlib.sha256(made_of).hexdigest()[:16]}")
 
 
-def _ask(teacher: ProbabilityTeacher, images: NDArray[np.float32]) -> NDArray[np.int64]:
-    batches = [torch.from_numpy(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
-    return np.concatenate([teacher.logits(batch, choose_device()).argmax(1).cpu().numpy() for batch in batches])
+def _classify_test(run: Run, teacher: ProbabilityTeacher) -> Path:
+    """The classes (n,) int64 that it gives the test images, as a .npy file."""
+    images, labels = run.task.test.images, run.task.test.labels
+    step = Step(
+        name="classify",
+        title=f"test teacher {teacher.identity}",
+        config={"teacher": teacher.identity, "classes": len(run.task.classes)},
+        inputs={"test": run.task.test.sha256},
+        code=("compress.distill", __name__),
+        libraries=("numpy",),
+    )
+
+    def make(folder: Path, _: Stage) -> None:
+        device = choose_device()
+        batches = [torch.from_numpy(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
+        logits = torch.cat([teacher.logits(batch, device) for batch in batches])
+        if logits.shape[1] != len(run.task.classes):
+            raise ModelError(
+                f"teacher {teacher.identity}: returned probabilities of {logits.shape[1]} classes; expected the"
+                f" {len(run.task.classes)} of task {run.task.name}, in their order; return a column for each"
+            )
+        np.save(folder / CLASSES, logits.argmax(1).cpu().numpy())
+
+    def summarize(folder: Path) -> str:
+        return f"test accuracy {float((np.load(folder / CLASSES) == labels).mean()):.4f}"
+
+    return execute_step(run, step, make, summarize).path / CLASSES
 
 
 def _refuse_chance(name: str, classes: NDArray[np.int64], labels: NDArray[np.int64]) -> None:

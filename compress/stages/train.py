@@ -62,7 +62,7 @@ class Trained:
     def load(self, run: Run) -> nn.Module:
         """The model with its weights, on the CPU, in evaluation mode."""
         model = build_model(run, self.call, self.normalize)
-        model.load_state_dict(load_file(self.path))
+        _network(model).load_state_dict(load_file(self.path))
         return model.eval()
 
     def as_teacher(self, run: Run) -> ModuleTeacher:
@@ -78,7 +78,18 @@ def build_model(run: Run, call: ModelCall, normalize: NormalizeConfig | None = N
         raise ModelError(
             f"{call.path}: returned {type(model).__name__}; expected a torch.nn.Module; return the model itself"
         )
+    channels = run.task.input_shape[0]
+    if normalize and len(normalize.mean) not in (1, channels):
+        raise ModelError(
+            f"{call.path}: normalize has {len(normalize.mean)} values for mean and std; expected one for each of the"
+            f" {channels} channels of task {run.task.name}, or one for all; correct normalize in the recipe"
+        )
     return Normalized(model, normalize.mean, normalize.std) if normalize else model
+
+
+def _network(model: nn.Module) -> nn.Module:
+    """The user's own module, whose names the weight files have."""
+    return model.model if isinstance(model, Normalized) else model
 
 
 def describe_model(call: ModelCall, normalize: NormalizeConfig | None) -> Json:
@@ -185,7 +196,7 @@ def adopt_model(run: Run, role: str, call: ModelCall, file: Path, normalize: Nor
 
     def make(folder: Path, _: Stage) -> None:
         model = build_model(run, call, normalize)
-        load_weights(model.model if isinstance(model, Normalized) else model, file)
+        load_weights(_network(model), file)
         write_weights(folder, model, ())
 
     if not file.is_file():
@@ -237,7 +248,11 @@ def read_schedule(config: TrainConfig) -> Schedule:
 
 def write_weights(folder: Path, model: nn.Module, history: Sequence[Epoch]) -> None:
     """What a stage leaves of a trained model."""
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / WEIGHTS)
+    weights = _network(model).state_dict()  # copied, for the file format takes no tensors that share memory
+    save_file(
+        {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in weights.items()},
+        folder / WEIGHTS,
+    )
     (folder / HISTORY).write_text(json.dumps([dataclasses.asdict(epoch) for epoch in history]))
 
 

@@ -1,0 +1,102 @@
+"""What can be refused before anything trains: the transfer set, the models, and whether they fit each other."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from compress.distill import ModuleTeacher, ProbabilityTeacher, TransferSet, choose_device
+from compress.distill.distillation import check_distillation
+from compress.errors import CompressError, DataError, ModelError
+from compress.recipe import ModelCall, MoreTeacherConfig, NormalizeConfig, TeacherConfig
+from compress.stages.context import Run, build_call
+from compress.stages.teach import read_distillation
+from compress.stages.train import build_model
+
+
+def read_transfer_set(run: Run) -> TransferSet:
+    """What the student learns on: the recipe's own transfer set, or the task's training images.
+
+    Raises:
+        DataError: the callable returned something else, or its samples do not fit the task.
+    """
+    config = run.recipe.student.distill
+    if config is None or config.transfer_set is None:
+        return TransferSet.of_split(run.task.train)
+    call = config.transfer_set
+    found = build_call(call, home=run.home)
+    if isinstance(found, np.ndarray):
+        found = TransferSet(inputs=found, labels=None, name=call.path)
+    if not isinstance(found, TransferSet):
+        raise DataError(
+            f"{call.path}: returned {type(found).__name__}; expected an array of images or a TransferSet; return one"
+        )
+    if found.inputs.shape[1:] != run.task.input_shape:
+        raise DataError(
+            f"{call.path}: samples of shape {found.inputs.shape[1:]}; expected {run.task.input_shape} as in task"
+            f" {run.task.name}; resize them"
+        )
+    low, high = float(found.inputs.min()), float(found.inputs.max())
+    if low < 0 or high > 1:
+        raise DataError(
+            f"{call.path}: values reach from {low:g} to {high:g}; expected [0, 1] as in task {run.task.name}; divide"
+            " bytes by 255"
+        )
+    held_out = {image.tobytes() for image in run.task.test.images}
+    if shared := sum(image.tobytes() in held_out for image in found.inputs):
+        raise DataError(
+            f"{call.path}: {shared} of {len(found)} images are in the test split of task {run.task.name}; expected"
+            " none, or the test score proves nothing; remove them"
+        )
+    return found
+
+
+def check_plan(run: Run, transfer: TransferSet, callables: tuple[ProbabilityTeacher, ...]) -> None:
+    """Refuse a student that could not learn from its teachers, before the teachers are trained.
+
+    Raises:
+        DataError, ModelError: see `check_distillation`; also what a model's callable raises.
+    """
+    config = run.recipe.student.distill
+    student = _try_model(run, run.recipe.student.model)
+    configs: list[TeacherConfig | MoreTeacherConfig] = [run.recipe.teacher, *run.recipe.more_teachers]
+    untrained = tuple(
+        ModuleTeacher(model=_try_model(run, each.model, each.normalize)) for each in configs if each.model
+    )
+    if config is None:
+        check_distillation(student, transfer, None, choose_device())
+        return
+    whole = read_distillation(config, (*untrained, *callables), None)
+    taught_by = [untrained]
+    if config.generations > 1:
+        earlier = ModuleTeacher(model=build_model(run, run.recipe.student.model))
+        taught_by.append((earlier,) * (config.generations - 1 if config.generation_teachers == "all" else 1))
+    for teachers in taught_by:  # the callables have been tried: they are asked once, ever
+        check_distillation(student, transfer, dataclasses.replace(whole, teachers=teachers), choose_device())
+
+
+def _try_model(run: Run, call: ModelCall, normalize: NormalizeConfig | None = None) -> nn.Module:
+    """The untrained model, which has been shown two images."""
+    model = build_model(run, call, normalize)
+    wanted = (2, len(run.task.classes))
+    try:
+        with torch.no_grad():
+            answer = model.eval()(torch.from_numpy(run.task.calibration.images[[0, 0]]))
+    except CompressError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"{call.path}: the model raised {type(error).__name__} on images of shape {run.task.input_shape}"
+            f" ({str(error).splitlines()[0] if str(error) else 'no message'}); expected logits {wanted} of two images;"
+            " mend the model or its args in the recipe"
+        ) from error
+    if not isinstance(answer, Tensor) or answer.shape != wanted:
+        got = f"shape {tuple(answer.shape)}" if isinstance(answer, Tensor) else type(answer).__name__
+        raise ModelError(
+            f"{call.path}: the model gave {got} for two images; expected logits {wanted}, one for each class of task"
+            f" {run.task.name}; give the model an argument `classes`, which is supplied, or correct it"
+        )
+    return model
