@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -48,15 +48,44 @@ class TrainConfig(Part):
 
 
 class LossCall(Call):
-    """A call that returns a loss: one of compress.distill.losses.objectives, or your own of the same kind."""
+    """A call that returns a loss: one of compress.distill.losses.objectives, or your own of the same kind.
+
+    kind: what is expected, for messages.
+    has: what every loss of this kind says about itself.
+    """
+
+    kind: ClassVar[str]
+    has: ClassVar[tuple[str, ...]]
 
     @model_validator(mode="after")
-    def _builds(self) -> LossCall:
+    def _builds(self) -> Self:
         try:
-            self.build()
+            loss = self.build()
         except RecipeError as error:
             raise refusal(str(error)) from error
+        except Exception as error:
+            raise refusal(f"{self.path}: raised {type(error).__name__}: {error}; mend it or its args") from error
+        lacking = [name for name in self.has if not hasattr(loss, name)]
+        if lacking or not callable(loss):
+            raise refusal(
+                f"{self.path}: returned {type(loss).__name__}, which has no {', '.join(lacking) or 'call'}; expected"
+                f" {self.kind}; name one, or write one like it"
+            )
         return self
+
+
+class LogitLossCall(LossCall):
+    """What is learnt from logits; its protocol is LogitObjective."""
+
+    kind = "a loss on logits, such as compress.distill:DKD"
+    has = ("needs_labels", "min_classes", "temperature")
+
+
+class FeatureLossCall(LossCall):
+    """What is learnt from a layer; its protocol is FeatureObjective."""
+
+    kind = "a loss on features, such as compress.distill:Hint"
+    has = ("weight", "needs_same_shape")
 
 
 class TransferCall(Call):
@@ -76,7 +105,7 @@ class FeatureConfig(Part):
 
     student_layer: str
     teacher_layer: str
-    loss: LossCall
+    loss: FeatureLossCall
     project: bool = False
 
 
@@ -96,7 +125,7 @@ class DistillConfig(Part):
 
     alpha: float = Field(ge=0, le=1)
     temperature: float | None = Field(default=None, gt=0)
-    loss: LossCall | None = None
+    loss: LogitLossCall | None = None
     combine: Literal["mean_probability", "mean_logit"] = "mean_probability"
     features: tuple[FeatureConfig, ...] = ()
     transfer_set: TransferCall | None = None
@@ -109,17 +138,27 @@ class DistillConfig(Part):
         _one_of("temperature", self.temperature, "loss", self.loss)
         return self
 
+    @model_validator(mode="after")
+    def _has_generations_to_teach(self) -> DistillConfig:
+        if self.generation_teachers == "all" and self.generations < 3:
+            raise refusal(
+                "generation_teachers: all does nothing below 3 generations; leave it out or raise generations"
+            )
+        return self
+
 
 class NormalizeConfig(Part):
     """What a network was trained on instead of [0, 1]: (x - mean) / std, one value per channel."""
 
-    mean: tuple[float, ...] = Field(min_length=1)
-    std: tuple[Annotated[float, Field(gt=0)], ...] = Field(min_length=1)
+    mean: tuple[float, ...]
+    std: tuple[Annotated[float, Field(gt=0)], ...]
 
     @model_validator(mode="after")
     def _are_pairs(self) -> NormalizeConfig:
-        if len(self.mean) != len(self.std):
-            raise refusal(f"expected as many in mean as in std, got {len(self.mean)} and {len(self.std)}")
+        if len(self.mean) != len(self.std) or not self.mean:
+            raise refusal(
+                f"expected one value per channel in mean and in std, got {len(self.mean)} and {len(self.std)}"
+            )
         return self
 
 
@@ -175,6 +214,13 @@ class StudentConfig(Part):
     train: TrainConfig
     distill: DistillConfig | None = None
     compare_alone: bool = False
+
+    @model_validator(mode="after")
+    def _smooths_what_it_learns(self) -> StudentConfig:
+        labels_count = self.compare_alone or self.distill is None or self.distill.alpha < 1
+        if self.train.label_smoothing > 0 and not labels_count:
+            raise refusal("label_smoothing does nothing with alpha: 1, which ignores the labels; leave one out")
+        return self
 
 
 def _one_of(name: str, value: object, other_name: str, other: object) -> None:

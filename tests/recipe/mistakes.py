@@ -75,7 +75,6 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
         "temperature: 4",
         "temprature: 4",
         [
-            ("{temprature:", "student.distill: missing key 'temperature'; add it"),
             ("temprature", "student.distill: unknown key 'temprature'; did you mean 'temperature'?"),
         ],
     ),
@@ -232,5 +231,216 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
         "formats:",
         "benchmark: {host: null, arm64: {cores: [cortex-a53, cortex-a72]}}\nverify: {images: 1}\nformats:",
         [],
+    ),
+    (
+        "temperature: 4, alpha: 0.9",
+        "alpha: 0.9",
+        [("{alpha", "student.distill: expected one of temperature and loss, got neither")],
+    ),
+    (
+        "temperature: 4, alpha: 0.9",
+        'alpha: 1, temperature: 4, loss: {call: "compress.distill:DKD"}',
+        [("{alpha", "student.distill: expected one of temperature and loss, got both")],
+    ),
+    ("temperature: 4, alpha: 0.9", 'alpha: 1, loss: {call: "compress.distill:DKD", args: {beta: 2}}', []),
+    (
+        "temperature: 4, alpha: 0.9",
+        'alpha: 1, loss: {call: "compress.distill:DKD", args: {beta: -2}}',
+        [
+            (
+                "{call",
+                "student.distill.loss: DKD: alpha is 1.0, beta is -2.0; expected finite numbers, at "
+                "least 0 and not both 0; correct them",
+            )
+        ],
+    ),
+    (
+        "temperature: 4, alpha: 0.9",
+        'alpha: 1, loss: {call: "compress.distill:DKD", args: {betta: 2}}',
+        [
+            (
+                "betta",
+                "student.distill.loss.args: unknown argument 'betta' of compress.distill:DKD; did you mean 'beta'?",
+            )
+        ],
+    ),
+    (
+        "temperature: 4, alpha: 0.9",
+        'alpha: 1, loss: {call: "compress.distill:Hint", args: {weight: 1}}',
+        [
+            (
+                "{call",
+                "student.distill.loss: compress.distill:Hint: returned Hint, which has no needs_labels, "
+                "min_classes, temperature; expected a loss on logits, such as compress.distill:DKD; name "
+                "one, or write one like it",
+            )
+        ],
+    ),
+    (
+        "temperature: 4, alpha: 0.9",
+        'alpha: 1, loss: {call: "plugged:broken"}',
+        [
+            (
+                "{call",
+                "student.distill.loss: plugged:broken: raised ZeroDivisionError: division by zero; mend it or its args",
+            )
+        ],
+    ),
+    (
+        "temperature: 4, alpha: 0.9",
+        "temperature: 4, alpha: 0.9, features: [{student_layer: a, teacher_layer: b, loss: "
+        '{call: "compress.distill:Hint", args: {weight: 1}}, project: true}]',
+        [],
+    ),
+    (
+        "temperature: 4, alpha: 0.9",
+        "temperature: 4, alpha: 0.9, features: [{student_layer: a, teacher_layer: b, loss: "
+        '{call: "compress.distill:Hint", args: {weight: 1}}, project: yes}]',
+        [("yes", "student.distill.features[0].project: expected true or false, got yes; write true")],
+    ),
+    (
+        "temperature: 4, alpha: 0.9",
+        "temperature: 4, alpha: 0.9, features: [{student_layer: a, teacher_layr: b, loss: {call: "
+        '"compress.distill:DIST"}}]',
+        [
+            ("{student_layer", "student.distill.features[0]: missing key 'teacher_layer'; add it"),
+            ("teacher_layr", "student.distill.features[0]: unknown key 'teacher_layr'; did you mean 'teacher_layer'?"),
+            (
+                "{call",
+                "student.distill.features[0].loss: compress.distill:DIST: returned DIST, which has no "
+                "weight, needs_same_shape; expected a loss on features, such as compress.distill:Hint; "
+                "name one, or write one like it",
+            ),
+        ],
+    ),
+    (
+        "temperature: 4, alpha: 0.9",
+        "temperature: 4, alpha: 0.9, combine: mean_logits",
+        [
+            (
+                "mean_logits",
+                "student.distill.combine: expected one of mean_probability, mean_logit, got mean_logits; "
+                "did you mean 'mean_logit'?",
+            )
+        ],
+    ),
+    (
+        "temperature: 4, alpha: 0.9",
+        "temperature: 4, alpha: 0.9, generations: 0",
+        [("0", "student.distill.generations: expected a number of at least 1, got 0")],
+    ),
+    (
+        "temperature: 4, alpha: 0.9",
+        "temperature: 4, alpha: 0.9, generations: 2, generation_teachers: all",
+        [
+            (
+                "{temperature",
+                "student.distill: generation_teachers: all does nothing below 3 generations; leave it "
+                "out or raise generations",
+            )
+        ],
+    ),
+    (
+        "temperature: 4, alpha: 0.9",
+        "temperature: 4, alpha: 0.9, generations: 3, generation_teachers: all, live: true",
+        [],
+    ),
+    (
+        "temperature: 4, alpha: 0.9",
+        'temperature: 4, alpha: 0.9, transfer_set: {call: "plugged:task", args: {images: 3}}',
+        [],
+    ),
+    (
+        "temperature: 4, alpha: 0.9",
+        'temperature: 4, alpha: 0.9, transfer_set: {call: "plugged:task", args: {home: x}}',
+        [("home", "student.distill.transfer_set.args: argument 'home' is supplied by the pipeline; remove it")],
+    ),
+    ("  train: {epochs: 1, batch_size: 8, learning_rate: 0.1}\n", "  weights: teacher.pt\n", []),
+    (
+        "  train: {epochs: 1, batch_size: 8, learning_rate: 0.1}\n",
+        "  train: {epochs: 1, batch_size: 8, learning_rate: 0.1}\n  weights: teacher.pt\n",
+        [("model", "teacher: expected one of train and weights, got both")],
+    ),
+    (
+        "  train: {epochs: 1, batch_size: 8, learning_rate: 0.1}\n",
+        "",
+        [("model", "teacher: expected one of train and weights, got neither")],
+    ),
+    (
+        "  train: {epochs: 1, batch_size: 8, learning_rate: 0.1}\n",
+        "  train: {epochs: 1, batch_size: 8, learning_rate: 0.1}\n  normalize: {mean: [0.5], std: [0.5]}\n",
+        [],
+    ),
+    (
+        "  train: {epochs: 1, batch_size: 8, learning_rate: 0.1}\n",
+        "  train: {epochs: 1, batch_size: 8, learning_rate: 0.1}\n  normalize: {mean: [0.5], std: [0.5, 0.5]}\n",
+        [("{mean", "teacher.normalize: expected one value per channel in mean and in std, got 1 and 2")],
+    ),
+    (
+        "  train: {epochs: 1, batch_size: 8, learning_rate: 0.1}\n",
+        "  train: {epochs: 1, batch_size: 8, learning_rate: 0.1}\n  normalize: {mean: [], std: []}\n",
+        [("{mean", "teacher.normalize: expected one value per channel in mean and in std, got 0 and 0")],
+    ),
+    (
+        "  train: {epochs: 1, batch_size: 8, learning_rate: 0.1}\n",
+        "  train: {epochs: 1, batch_size: 8, learning_rate: 0.1}\n  normalize: {mean: [0.5], std: [0]}\n",
+        [("0", "teacher.normalize.std[0]: expected a number above 0, got 0")],
+    ),
+    ("student:", 'more_teachers: [{model: {call: "plugged:model", args: {width: 2}}, weights: b.pt}]\nstudent:', []),
+    ("student:", 'more_teachers: [{probabilities: {call: "plugged:bare"}}]\nstudent:', []),
+    (
+        "student:",
+        "more_teachers: [{}]\nstudent:",
+        [("{}", "more_teachers[0]: expected one of model and probabilities, got neither")],
+    ),
+    (
+        "student:",
+        'more_teachers: [{model: {call: "plugged:model", args: {width: 2}}}]\nstudent:',
+        [("{model", "more_teachers[0]: expected one of train and weights, got neither")],
+    ),
+    (
+        "student:",
+        'more_teachers: [{model: {call: "plugged:model", args: {width: 2}}, weights: b.pt, '
+        'probabilities: {call: "plugged:bare"}}]\nstudent:',
+        [("{model", "more_teachers[0]: expected one of model and probabilities, got both")],
+    ),
+    (
+        "student:",
+        'more_teachers: [{probabilities: {call: "plugged:bare"}, weights: b.pt}]\nstudent:',
+        [
+            (
+                "{prob",
+                "more_teachers[0]: probabilities are asked for as they are; leave train, weights and normalize out",
+            )
+        ],
+    ),
+    (
+        "student:",
+        'more_teachers: [{probabilities: {call: "plugged:baer"}}]\nstudent:',
+        [
+            (
+                '"plugged:baer"',
+                "more_teachers[0].probabilities.call: module 'plugged' has no 'baer'; did you mean 'bare'?",
+            )
+        ],
+    ),
+    (
+        "    learning_rate: 1e-3\n  distill: {temperature: 4, alpha: 0.9}",
+        "    label_smoothing: 0.1\n    learning_rate: 1e-3\n  distill: {temperature: 4, alpha: 1}",
+        [("model", "student: label_smoothing does nothing with alpha: 1, which ignores the labels; leave one out")],
+    ),
+    (
+        "    learning_rate: 1e-3\n  distill: {temperature: 4, alpha: 0.9}",
+        "    label_smoothing: 0.1\n    learning_rate: 1e-3\n  distill: {temperature: 4, alpha: 1}\n "
+        " compare_alone: true",
+        [],
+    ),
+    (
+        "    learning_rate: 1e-3\n  distill: {temperature: 4, alpha: 0.9}",
+        "    ema_decay: 1\n    decay: step\n    learning_rate: 1e-3\n  distill: {temperature: 4, alpha: 0.9}",
+        [
+            ("1", "student.train.ema_decay: expected a number below 1, got 1"),
+            ("step", "student.train.decay: expected one of linear, cosine, got step"),
+        ],
     ),
 ]

@@ -37,6 +37,7 @@ def typed(*, whole: int = 1, number: float = 1.0, text: str = "", flag: bool = F
           either: int | tuple[int, int] = 1, anything=None, folder: Path = Path(), sizes: dict[str, int] = {}):
     return locals()
 def greedy(first: int, **rest): return (first, rest)
+def broken(): return 1 / 0
 def by_position(x, /): return x
 class Network:
     def __init__(self, width: int): self.width = width
