@@ -1,4 +1,7 @@
-"""Measure any model file: its audit, latency on the host, exact instructions on emulated ARM64 cores."""
+"""Measure any model file: its audit, latency on the host, exact instructions on emulated ARM64 cores.
+
+The statistics are imported once there is something to describe: a file that is no model is refused at once.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,6 @@ from rich.table import Table
 
 from compress.errors import ModelError, RecipeError
 from compress.export.audit import audit_in_child
-from compress.measure.latency import counts, latency
-from compress.measure.machine import machine_facts
 from compress.store import file_sha256
 from compress.targets import Session, arm64, core_names, open_session
 from compress.types import Artifact, Format, Json, Measurement, TensorSpec
@@ -37,7 +38,16 @@ class Bench:
     measurements: tuple[Measurement, ...]
 
 
-def bench_file(file: Path, targets: tuple[str, ...], home: Path, *, inferences: int, threads: int, seed: int) -> Bench:
+def bench_file(
+    file: Path,
+    targets: tuple[str, ...],
+    home: Path,
+    *,
+    inferences: int,
+    threads: int,
+    seed: int,
+    timeout_s: float,
+) -> Bench:
     """Audit a file and measure it on each target, on one random input.
 
     Args:
@@ -47,6 +57,7 @@ def bench_file(file: Path, targets: tuple[str, ...], home: Path, *, inferences: 
         inferences: timed on the host.
         threads: on the host.
         seed: of the random input, uniform in [0, 1) before quantisation.
+        timeout_s: for one job on one target; the model counts as unusable after it.
 
     Raises:
         RecipeError: an unknown target.
@@ -64,7 +75,7 @@ def bench_file(file: Path, targets: tuple[str, ...], home: Path, *, inferences: 
         arm64.install(home, lambda text: print(text, file=sys.stderr))
     measurements: list[Measurement] = []
     for target in targets:
-        with open_session(target, home, timeout_s=600) as session:
+        with open_session(target, home, timeout_s=timeout_s) as session:
             info = session.describe(file)
             sample = _random_input(file, info.inputs, seed)
             if session.how == "native":
@@ -136,12 +147,17 @@ def _random_input(file: Path, inputs: tuple[TensorSpec, ...], seed: int) -> NDAr
 def _time(
     session: Session, file: Path, sample: NDArray[np.generic], inferences: int, threads: int, runtime: str
 ) -> Measurement:
+    from compress.measure.latency import latency
+    from compress.measure.machine import machine_facts
+
     samples = session.time(file, sample, warmup=WARMUP, n=inferences, threads=threads)
     details = {"threads": threads, "warmup": WARMUP, "machine": machine_facts()}
     return latency(file_sha256(file), samples, runtime=runtime, target="host", details=details)
 
 
 def _count(session: Session, file: Path, sample: NDArray[np.generic], runtime: str) -> tuple[Measurement, ...]:
+    from compress.measure.latency import counts
+
     found = session.count(file, sample)
     return counts(
         file_sha256(file),

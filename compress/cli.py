@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import signal
 import sys
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from compress import __version__
-from compress.errors import EXIT_INTERNAL, EXIT_USAGE, CompressError, ToolError
+from compress.ending import run_to_end
 
 if TYPE_CHECKING:
     from compress.types import Results
@@ -28,8 +25,6 @@ app = typer.Typer(
     epilog="Exit codes: 0 pass, 1 gate failed, 2 usage or recipe error, 3 bad data or model, 4 environment or tool"
     " missing, 5 no verdict, 70 internal bug, 75 another run holds the lock, 130/143 interrupted.",
 )
-
-INTERRUPTED = 130
 
 RunFolder = Annotated[Path, typer.Argument(help="A folder that `compress run` has written.", show_default=False)]
 
@@ -159,6 +154,7 @@ def bench(
     inferences: Annotated[int, typer.Option(min=1, help="Timed inferences on the host.")] = 100,
     threads: Annotated[int, typer.Option(min=1, help="Threads on the host.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of the random input.")] = 0,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that one job on one target may take.")] = 600,
     as_json: Annotated[bool, typer.Option("--json", help="Print measurements as JSON.")] = False,
 ) -> None:
     """Audit and measure any model file: latency on the host, exact instructions on ARM64 cores."""
@@ -166,7 +162,13 @@ def bench(
     from compress.home import default_home
 
     result = bench_file(
-        file, tuple(target or ["host"]), default_home(), inferences=inferences, threads=threads, seed=seed
+        file,
+        tuple(target or ["host"]),
+        default_home(),
+        inferences=inferences,
+        threads=threads,
+        seed=seed,
+        timeout_s=timeout,
     )
     print_bench(result, _console(), as_json=as_json)
 
@@ -190,55 +192,8 @@ def _console() -> Any:
     return Console(width=None if sys.stdout.isatty() else 100)
 
 
-class _Terminated(BaseException):
-    """SIGTERM came; unwinds like KeyboardInterrupt, so that workers end and temporary files go."""
-
-
 def main() -> None:
-    """Entry point: every failure ends in one clear line on stderr and the exit code of `compress.errors`."""
-    signal.signal(signal.SIGTERM, _terminated)
+    """Entry point."""
     sys.path.append(str(Path.cwd()))  # so that a recipe finds the modules beside which the command is typed
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # it would call home and write into the user's cache folder
-    try:
-        code = app(standalone_mode=False)
-        if code == INTERRUPTED:  # typer has caught a KeyboardInterrupt, and said nothing
-            raise KeyboardInterrupt
-        sys.exit(code or 0)
-    except CompressError as error:
-        _fail(str(error), error.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted; the same command goes on where it stopped", INTERRUPTED)
-    except typer.TyperException as error:  # a wrong command line
-        message = error.format_message()
-        if "\n" in message:  # no command at all: the message is the help
-            print(message, file=sys.stderr)
-            sys.exit(EXIT_USAGE)
-        _fail(f"{message.rstrip('.')}; see `compress --help`", EXIT_USAGE)
-    except _Terminated:
-        _fail("terminated; the same command goes on where it stopped", 143)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EPERM, errno.EDQUOT):
-            _bug()
-        where = f"{error.filename}: " if error.filename else ""
-        _fail(
-            f"{where}{error.strerror}; expected a writable folder with free space; choose another", ToolError.exit_code
-        )
-    except Exception:  # noqa: BLE001  # the outermost frame: a bug must not look like a verdict
-        _bug()
-
-
-def _terminated(*_: object) -> None:
-    raise _Terminated
-
-
-def _fail(message: str, code: int) -> None:
-    print(f"compress: {message}", file=sys.stderr)
-    sys.exit(code)
-
-
-def _bug() -> None:
-    traceback.print_exc()
-    _fail("internal error, a bug in compress: please report the lines above", EXIT_INTERNAL)
+    run_to_end(app)
