@@ -15,7 +15,8 @@ from pathlib import Path
 
 from compress import __version__
 from compress.errors import DataError, NoVerdictError, RecipeError
-from compress.store import file_sha256, write_atomic
+from compress.store import file_sha256, folder_lock, write_atomic
+from compress.store.files import UNFINISHED
 from compress.types import SCHEMA_VERSION, Json, Measurement, Results
 
 MANIFEST = "manifest.json"
@@ -29,9 +30,11 @@ def check_folder(folder: Path) -> None:
         RecipeError: it is not empty, and no run wrote it.
     """
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if names - {".lock"} and not names & {MANIFEST, RESULTS} and not _is_unfinished(names):
+    names -= {name for name in names if name.startswith(".") and name.endswith(UNFINISHED)}  # a killed run's
+    strange = sorted(names - {".lock"})
+    if strange and not names & {MANIFEST, RESULTS} and not _is_unfinished(names):
         raise RecipeError(
-            f"{folder}: holds {sorted(names)[0]} and is no run's folder; expected a new, an empty or an older run's"
+            f"{folder}: holds {strange[0]} and is no run's folder; expected a new, an empty or an older run's"
             " folder; choose another with --output"
         )
 
@@ -50,10 +53,10 @@ def write_run(folder: Path, results: Results, models: Mapping[str, Path]) -> Non
     manifest = _manifest(results, content)
     if _is_whole(folder, manifest):
         return
-    old = _listed(folder)
-    (folder / MANIFEST).unlink(missing_ok=True)
-    for name in old - set(content):
+    # The older run's own files go while its manifest still lists them: a kill in between leaves no stray model.
+    for name in _listed(folder) - set(content):
         (folder / name).unlink(missing_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
     for name, data in content.items():
         write_atomic(folder / name, data)
     write_atomic(folder / MANIFEST, manifest.encode())
@@ -64,14 +67,17 @@ def write_reports(folder: Path) -> tuple[Path, ...]:
 
     Raises:
         NoVerdictError, DataError: as `load_results`.
+        LockedError: a run writes to the folder.
+        ToolError: the folder cannot be written.
     """
-    results = load_results(folder)
-    drawn = _draw(results)
-    listed = _read_manifest(folder)
-    for name, data in drawn.items():
-        write_atomic(folder / name, data)
-        listed["files"][name] = _entry(data)
-    write_atomic(folder / MANIFEST, _text(listed).encode())
+    _read_manifest(folder)  # before the lock, which would make a folder that is not there
+    with folder_lock(folder):
+        drawn = _draw(load_results(folder))
+        listed = _read_manifest(folder)
+        for name, data in drawn.items():
+            write_atomic(folder / name, data)
+            listed["files"][name] = _entry(data)
+        write_atomic(folder / MANIFEST, _text(listed).encode())
     return tuple(folder / name for name in drawn)
 
 

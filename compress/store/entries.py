@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -110,8 +111,7 @@ class Store:
             return True
         folder = self.root / "quarantine"
         folder.mkdir(exist_ok=True)
-        taken = sum(1 for _ in folder.glob(f"{key}-*"))
-        place = folder / f"{key}-{taken + 1}"
+        place = folder / f"{key}-{secrets.token_hex(4)}"
         entry.rename(place)
         self._report(f"{stage}: stored result {entry} is damaged: {fault}; moved to {place} and made again")
         return False

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from compress.errors import CompressError, LockedError, ToolError
 
-_UNFINISHED = ".part~"
+UNFINISHED = ".part~"
 """Ending of a file that is being written; only a kill leaves one behind."""
 
 _FULL_BYTES = 2**20
@@ -57,7 +57,7 @@ def write_atomic(path: Path, data: bytes) -> None:
     """
     with explain_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_UNFINISHED}")
+        unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
         try:
             with unfinished.open("xb") as file:
                 file.write(data)
@@ -108,7 +108,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
     try:
         with explain_disk(folder):
             sign(path)
-            for unfinished in folder.rglob(f".*{_UNFINISHED}"):
+            for unfinished in folder.rglob(f".*{UNFINISHED}"):
                 unfinished.unlink(missing_ok=True)
         yield
     finally:

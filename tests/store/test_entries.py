@@ -99,7 +99,8 @@ def test_a_damaged_entry_is_put_aside_and_made_again(shop: Shop, fault: str) -> 
     again = shop.get()
     assert (again.cached, again.digest, shop.made) == (False, good.digest, 2)
     assert [fault in report and "quarantine" in report for report in shop.reports] == [True]
-    assert [path.name for path in (shop.root / "quarantine").iterdir()] == [f"{good.key}-1"]
+    (place,) = (shop.root / "quarantine").iterdir()
+    assert place.name.startswith(f"{good.key}-")
     DAMAGE[fault](again.path)
     assert shop.get().digest == good.digest
     assert len(list((shop.root / "quarantine").iterdir())) == 2
