@@ -13,6 +13,7 @@ from compress.targets import arm64
 
 HERE = Path(__file__).parent
 RECIPE = HERE / "digits.yaml"
+SMALL = HERE / "small.yaml"
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,13 @@ def tiny_home(make_home: Callable[[], Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def compress(tiny_home: Path) -> Callable[..., Finished]:
-    """Runs the command to its end."""
+    """Runs the command to its end, below another command if `under` names one."""
 
-    def run(*arguments: object, home: Path = tiny_home, cwd: Path | None = None) -> Finished:
+    def run(
+        *arguments: object, home: Path = tiny_home, cwd: Path | None = None, under: tuple[str, ...] = ()
+    ) -> Finished:
         done = subprocess.run(
-            command(*arguments),
+            [*under, *command(*arguments)],
             env=environment(home),
             cwd=cwd or HERE,
             capture_output=True,
@@ -75,3 +78,22 @@ def tiny_run(compress: Callable[..., Finished], tmp_path_factory: pytest.TempPat
     finished = compress("run", RECIPE, "-o", folder)
     assert finished.code == 0, finished.out + finished.err
     return folder
+
+
+@pytest.fixture(scope="session")
+def small_run(
+    compress: Callable[..., Finished], make_home: Callable[[], Path], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
+    """The folder of an unbroken run of small.yaml, and its home."""
+    folder, home = tmp_path_factory.mktemp("run") / "small", make_home()
+    finished = compress("run", SMALL, "-o", folder, home=home)
+    assert finished.code == 0, finished.out + finished.err
+    return folder, home
+
+
+def fails(finished: Finished, code: int, *parts: str) -> None:
+    """One line on stderr that has all the parts, and the exit code."""
+    assert finished.code == code, finished.out + finished.err
+    (line,) = finished.err.strip().splitlines()
+    for part in parts:
+        assert part in line

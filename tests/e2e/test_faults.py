@@ -8,17 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import RECIPE, Finished, command, environment
+from tests.e2e.conftest import RECIPE, command, environment, fails
 
 TASK = "compress.tasks.digits:digits"
 STUDENT = '"compress.models.mobile:mobile_cnn", args: {widths: [8, 16, 24], strides: [1, 1, 2]}'
-
-
-def fails(finished: Finished, code: int, *parts: str) -> None:
-    assert finished.code == code, finished.out + finished.err
-    (line,) = finished.err.strip().splitlines()
-    for part in parts:
-        assert part in line
 
 
 @pytest.fixture
