@@ -105,8 +105,8 @@ def _indirect(layer: Layer, tile: Tile) -> int:
 
 def _onnxruntime_float(layer: Layer, _core: str) -> int:
     if layer.kind == "depthwise" and layer.stride == 1 and layer.taps == 9:
-        # The leftmost and rightmost pixel of a row skip the 3 taps beyond the border; not so in the outermost rows.
-        return layer.outputs * (layer.taps * layer.pixels - 6 * (layer.height - 2))
+        # Pixels of the first and the last row skip the 3 taps beyond the border; the outermost of them do not.
+        return layer.outputs * (layer.taps * layer.pixels - 6 * (layer.width - 2))
     if layer.kind == "depthwise":  # one product for each channel
         return layer.outputs * MLAS_FLOAT_ONE_ROW.cover(layer.pixels, 1, layer.taps)
     depth = layer.taps * layer.channels
