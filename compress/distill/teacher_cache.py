@@ -133,7 +133,7 @@ class TeacherCache:
             _set_aside(path)
             return None
         self._refuse_another_key(path, metadata)
-        if len(logits) != count or metadata.get("sha256") != _sha256(logits):
+        if logits.dtype != torch.float16 or len(logits) != count or metadata.get("sha256") != _sha256(logits):
             _set_aside(path)
             return None
         return logits
