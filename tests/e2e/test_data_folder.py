@@ -20,6 +20,7 @@ ANOTHER = gzip.compress(b"\0\0\x08\x01" + struct.pack(">I", 3) + b"abc")  # a so
         (FIRST, ANOTHER, (FILES[FIRST], "as published", "$COMPRESS_DATA")),
         (LAST, None, ("missing", "put the published file there")),
     ],
+    ids=["another", "none"],
 )
 def test_a_wrong_file(
     compress: Callable[..., Finished],
