@@ -1,8 +1,10 @@
 """Several processes that train one model: torchrun starts them, gradients are averaged over all.
 
-- The global batch is what the recipe says, whatever the number of processes: each takes its share of every batch, and
-  batch norms use the statistics of the whole batch. So two processes train what one would.
-- A process that dies ends the others: their next exchange fails, within a minute at the latest.
+- The global batch is what the recipe says, whatever the number of processes: each takes its share of every batch,
+  batch norms use the statistics of the whole batch, and losses that compare samples see all of it. So two processes
+  train what one would.
+- A process that dies ends the others at once, and one that hangs in a step ends them within a minute: their next
+  exchange fails. Only the leader may take longer, for what it does alone (asking a teacher, measuring an epoch).
 """
 
 from __future__ import annotations
@@ -17,12 +19,23 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
-from compress.errors import ToolError
+from compress.errors import ModelError, ToolError
 
 PATIENCE = timedelta(seconds=45)
 """How long a process waits for the others' part of one step."""
+
+GATHERING = timedelta(minutes=30)
+"""How long a process waits at the start for the others: each reads the data first, and one may have to fetch it."""
+
+ALONE_IN_WORK = timedelta(days=7)
+"""How long the others wait for the leader where it works alone."""
+
+_BROKEN = ("gloo", "nccl", "connection", "timed out", "timeout")
+"""What torch says when an exchange fails: some of its errors have no class of their own, and some not even a place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +44,7 @@ class World:
 
     rank: of this one, from 0.
     size: how many there are.
-    patient: a process group that waits for as long as it takes; None for one process.
+    patient: a process group that waits for as long as the leader takes; None for one process.
     """
 
     rank: int = 0
@@ -44,17 +57,31 @@ class World:
         return self.rank == 0
 
     def share(self, batch: Tensor) -> Tensor:
-        """This process's part of a global batch (n,)."""
+        """This process's part of a global batch (n, ...); n must be a multiple of `size`."""
         return batch[self.rank :: self.size]
+
+    def gather(self, part: Tensor) -> Tensor:
+        """The global batch of which each process has its `share`, in the order it had.
+
+        Gradients come back so that `wrap` averages them to the gradient of a loss of the whole batch, provided that
+        every process computes that same loss.
+        """
+        return _Gather.apply(part, self) if self.size > 1 else part
 
     def wrap(self, learner: nn.Module) -> nn.Module:
         """The module with its gradients averaged over all processes."""
-        return DistributedDataParallel(learner) if self.size > 1 else learner
+        # A static graph may leave parameters unused, as one process alone may; the search in every step is not needed.
+        return DistributedDataParallel(learner, static_graph=True) if self.size > 1 else learner
 
     def wait(self) -> None:
-        """Until all processes have come here, however long one of them takes."""
-        if self.size > 1:
-            dist.barrier(group=self.patient)
+        """Until all processes have come here, however long the leader takes."""
+        if self.size == 1:
+            return
+        if self.leads:
+            self.tell(None)
+        else:
+            self.hear()
+        dist.barrier()
 
     def tell(self, news: object) -> None:
         """Send something picklable from the leader to all others, which `hear` it."""
@@ -100,21 +127,21 @@ def open_world(device_name: str) -> Iterator[World]:
     Raises:
         ToolError: another process died or hangs.
     """
-    size = world_size()
-    if size == 1:
+    if world_size() == 1:
         yield ALONE
         return
     if device_name == "cuda":
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-    dist.init_process_group("nccl" if device_name == "cuda" else "gloo", timeout=PATIENCE)
     try:
-        patient = dist.new_group(backend="gloo", timeout=timedelta(days=7))
-        yield World(rank=dist.get_rank(), size=size, patient=patient)
+        _join("nccl" if device_name == "cuda" else "gloo")
+        patient = dist.new_group(backend="gloo", timeout=ALONE_IN_WORK)
+        yield World(rank=dist.get_rank(), size=dist.get_world_size(), patient=patient)
     except RuntimeError as error:
-        if isinstance(error, dist.DistError) or "gloo" in str(error) or "Connection closed" in str(error):
+        if isinstance(error, dist.DistError) or any(word in str(error).lower() for word in _BROKEN):
             raise ToolError(
-                f"process {os.environ.get('RANK')} of {size}: another process of this training died or hangs"
-                f" ({str(error).split('. ')[0]}); run the same command again, it goes on from the last checkpoint"
+                f"process {os.environ['RANK']} of {world_size()}: another process of this training died or hangs"
+                f" ({_first_sentence(error)}); expected all of them to the end; run the same command again, it goes on"
+                " from the last checkpoint"
             ) from error
         raise
     finally:
@@ -122,7 +149,34 @@ def open_world(device_name: str) -> Iterator[World]:
             dist.destroy_process_group()
 
 
-class _SumOverProcesses(torch.autograd.Function):
+def _join(backend: str) -> None:
+    """Meet the others with much patience, then exchange with little."""
+    store, rank, size = next(rendezvous("env://", timeout=GATHERING))
+    store.set(f"here/{rank}", "")
+    store.wait([f"here/{each}" for each in range(size)], GATHERING)
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
+
+
+def _first_sentence(error: RuntimeError) -> str:
+    """Without the place in torch's source that gloo puts before it."""
+    text = str(error).splitlines()[0]
+    return text[text.find("] ") + 2 if text.startswith("[") else 0 :].split(". ")[0].rstrip(".")
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, part: Tensor, world: World) -> Tensor:
+        ctx.world = world
+        parts = [torch.empty_like(part, memory_format=torch.contiguous_format) for _ in range(world.size)]
+        dist.all_gather(parts, part.contiguous())
+        return torch.stack(parts, dim=1).flatten(0, 1)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return ctx.world.share(gradients[0]) * ctx.world.size, None
+
+
+class _Sum(torch.autograd.Function):
     @staticmethod
     def forward(_ctx: Any, value: Tensor) -> Tensor:
         total = value.clone()
@@ -136,22 +190,27 @@ class _SumOverProcesses(torch.autograd.Function):
         return total
 
 
-class GlobalBatchNorm2d(nn.BatchNorm2d):
+class _GlobalBatchNorm(_BatchNorm):
     """Batch norm over the batches of all processes; torch's own SyncBatchNorm does not run on CPUs."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """As BatchNorm2d, with the global batch's mean and variance while training."""
+        """As torch's, with the global batch's mean and variance while training."""
         if not self.training:
             return super().forward(input)
+        self._check_input_dim(input)
+        axes = (0, *range(2, input.ndim))
+        shape = (1, -1, *(1 for _ in axes[1:]))
         values = input.float()
         count = values.numel() // values.shape[1] * dist.get_world_size()
-        mean = _SumOverProcesses.apply(values.sum((0, 2, 3))) / count
-        centred = values - mean[:, None, None]
-        variance = _SumOverProcesses.apply(centred.square().sum((0, 2, 3))) / count
+        mean = _Sum.apply(values.sum(axes)) / count
+        centred = values - mean.view(shape)
+        variance = _Sum.apply(centred.square().sum(axes)) / count
         with torch.no_grad():
-            self._keep(mean, variance * (count / max(count - 1, 1)))
-        scaled = centred * torch.rsqrt(variance + self.eps)[:, None, None]
-        return (scaled * self.weight[:, None, None] + self.bias[:, None, None]).to(input.dtype)
+            self._keep(mean, variance * (count / (count - 1)))
+        scaled = centred * torch.rsqrt(variance + self.eps).view(shape)
+        if self.affine:
+            scaled = scaled * self.weight.view(shape) + self.bias.view(shape)
+        return scaled.to(input.dtype)
 
     def _keep(self, mean: Tensor, variance: Tensor) -> None:
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
@@ -162,14 +221,42 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
         self.running_var.lerp_(variance, momentum)
 
 
+class GlobalBatchNorm1d(_GlobalBatchNorm, nn.BatchNorm1d):
+    """For (batch, channels) and (batch, channels, length)."""
+
+
+class GlobalBatchNorm2d(_GlobalBatchNorm, nn.BatchNorm2d):
+    """For (batch, channels, height, width)."""
+
+
+_GLOBAL: dict[type[nn.Module], type[nn.Module]] = {
+    nn.BatchNorm1d: GlobalBatchNorm1d,
+    nn.BatchNorm2d: GlobalBatchNorm2d,
+    nn.SyncBatchNorm: nn.SyncBatchNorm,  # sees the global batch by itself
+}
+
+
 @contextmanager
 def global_batch_norms(model: nn.Module, world: World) -> Iterator[None]:
-    """While it lasts, the model's 2-d batch norms see the global batch."""
-    norms = [module for module in model.modules() if type(module) is nn.BatchNorm2d] if world.size > 1 else []
+    """While it lasts, the model's batch norms see the global batch.
+
+    Raises:
+        ModelError: the model has batch norms that cannot.
+    """
+    norms: list[nn.Module] = []
+    if world.size > 1:
+        norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     for norm in norms:
-        norm.__class__ = GlobalBatchNorm2d
+        if type(norm) not in _GLOBAL:
+            raise ModelError(
+                f"train: {type(norm).__name__} would see a part of each batch in {world.size} processes; expected"
+                " torch's own BatchNorm1d or BatchNorm2d; use one of them, or train in one process"
+            )
+    kinds = [type(norm) for norm in norms]
+    for norm in norms:
+        norm.__class__ = _GLOBAL[type(norm)]
     try:
         yield
     finally:
-        for norm in norms:
-            norm.__class__ = nn.BatchNorm2d
+        for norm, kind in zip(norms, kinds, strict=True):
+            norm.__class__ = kind
