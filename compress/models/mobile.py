@@ -6,13 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-
-def _conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU6(inplace=True),
-    )
+from compress.models.convolution import convolve
 
 
 class DepthwiseSeparable(nn.Module):
@@ -20,8 +14,10 @@ class DepthwiseSeparable(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
-        self.depthwise = _conv(in_channels, in_channels, 3, stride, groups=in_channels)
-        self.pointwise = _conv(in_channels, out_channels, 1)
+        self.depthwise = convolve(
+            in_channels, in_channels, 3, nn.ReLU6(inplace=True), stride=stride, groups=in_channels
+        )
+        self.pointwise = convolve(in_channels, out_channels, 1, nn.ReLU6(inplace=True))
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_channels, h, w) to (batch, out_channels, ceil(h / stride), ceil(w / stride))."""
@@ -33,7 +29,7 @@ class MobileCNN(nn.Module):
 
     def __init__(self, in_channels: int, classes: int, widths: tuple[int, ...], strides: tuple[int, ...]) -> None:
         super().__init__()
-        self.stem = _conv(in_channels, widths[0], 3, strides[0])
+        self.stem = convolve(in_channels, widths[0], 3, nn.ReLU6(inplace=True), stride=strides[0])
         self.blocks = nn.Sequential(
             *(DepthwiseSeparable(i, o, stride) for (i, o), stride in zip(pairwise(widths), strides[1:], strict=True))
         )

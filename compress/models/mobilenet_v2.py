@@ -1,17 +1,14 @@
-"""MobileNetV2 (Sandler et al. 2018, arXiv 1801.04381): inverted residuals with linear bottlenecks.
-
-The file stands alone: what a trained model is stored under follows the source of its own module, and of no other.
-"""
+"""MobileNetV2 (Sandler et al. 2018, arXiv 1801.04381): inverted residuals with linear bottlenecks."""
 
 from __future__ import annotations
 
-import math
 from itertools import pairwise
 from typing import Literal
 
 from torch import Tensor, nn
 
 from compress.errors import ModelError
+from compress.models.convolution import convolve, initialise, round_channels, shrink_strides
 
 _STEM, _HEAD = 32, 1280
 _STAGES = (  # table 2: expansion, channels, blocks, stride of the first block
@@ -25,14 +22,6 @@ _STAGES = (  # table 2: expansion, channels, blocks, stride of the first block
 )
 
 
-def _conv(in_channels: int, out_channels: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU6(inplace=True),
-    )
-
-
 class InvertedResidual(nn.Module):
     """Expansion by a 1x1 convolution, a 3x3 depthwise convolution, a linear 1x1 projection to few channels.
 
@@ -42,9 +31,9 @@ class InvertedResidual(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, stride: int, expansion: int) -> None:
         super().__init__()
         hidden = in_channels * expansion
-        self.expand = nn.Identity() if expansion == 1 else _conv(in_channels, hidden, 1)
-        self.depthwise = _conv(hidden, hidden, 3, stride, groups=hidden)
-        self.project = nn.Sequential(nn.Conv2d(hidden, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels))
+        self.expand = nn.Identity() if expansion == 1 else convolve(in_channels, hidden, 1, nn.ReLU6(inplace=True))
+        self.depthwise = convolve(hidden, hidden, 3, nn.ReLU6(inplace=True), stride=stride, groups=hidden)
+        self.project = convolve(hidden, out_channels, 1)
         self.has_shortcut = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
@@ -77,18 +66,18 @@ class MobileNetV2(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        self.stem = _conv(in_channels, channels[0], 3, strides[0])
+        self.stem = convolve(in_channels, channels[0], 3, nn.ReLU6(inplace=True), stride=strides[0])
         self.blocks = nn.Sequential(
             *(
                 InvertedResidual(i, o, stride, expansion)
                 for (i, o), stride, expansion in zip(pairwise(channels), strides[1:], expansions, strict=True)
             )
         )
-        self.head = _conv(channels[-1], head, 1)
+        self.head = convolve(channels[-1], head, 1, nn.ReLU6(inplace=True))
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(head, classes)
-        _initialise(self)
+        initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_channels, h, w) to logits (batch, classes)."""
@@ -120,9 +109,9 @@ def mobilenet_v2(
     """
     if width <= 0:
         raise ModelError(f"mobilenet_v2: width is {width}; expected a factor above 0; try 0.5")
-    channels, expansions, strides = [_round(_STEM * width)], [], [2]
+    channels, expansions, strides = [round_channels(_STEM * width)], [], [2]
     for expansion, stage_channels, blocks, stride in _STAGES:
-        channels += [_round(stage_channels * width)] * blocks
+        channels += [round_channels(stage_channels * width)] * blocks
         expansions += [expansion] * blocks
         strides += [stride] + [1] * (blocks - 1)
     return MobileNetV2(
@@ -130,34 +119,7 @@ def mobilenet_v2(
         classes,
         channels,
         expansions,
-        _shrink(strides, reduction),
-        _round(head * max(1.0, width)),
+        shrink_strides("mobilenet_v2", strides, reduction),
+        round_channels(head * max(1.0, width)),
         dropout,
     )
-
-
-def _round(channels: float) -> int:
-    """To the nearest multiple of 8, but not by more than a tenth down (the authors' published code)."""
-    rounded = max(8, int(channels + 4) // 8 * 8)
-    return rounded if rounded >= 0.9 * channels else rounded + 8
-
-
-def _shrink(strides: list[int], reduction: int) -> list[int]:
-    """The strides with 1 for the first ones that are too many."""
-    if reduction not in (4, 8, 16, 32):
-        raise ModelError(f"mobilenet_v2: reduction is {reduction}; expected 4, 8, 16 or 32; try 8 for 32 pixels")
-    kept = list(strides)
-    while math.prod(kept) > reduction:
-        kept[kept.index(2)] = 1
-    return kept
-
-
-def _initialise(model: nn.Module) -> None:
-    """He et al. 2015 by fan-out, counted within a group: a depthwise filter feeds one channel."""
-    for layer in model.modules():
-        if isinstance(layer, nn.Conv2d):
-            fan_out = math.prod(layer.kernel_size) * layer.out_channels // layer.groups
-            nn.init.normal_(layer.weight, 0.0, math.sqrt(2.0 / fan_out))
-        elif isinstance(layer, nn.Linear):
-            nn.init.normal_(layer.weight, 0.0, 0.01)
-            nn.init.zeros_(layer.bias)

@@ -1,18 +1,16 @@
-"""MobileNetV3, large and small (Howard et al. 2019, arXiv 1905.02244): squeeze-excitation and hard-swish.
-
-The file stands alone: what a trained model is stored under follows the source of its own module, and of no other.
-"""
+"""MobileNetV3, large and small (Howard et al. 2019, arXiv 1905.02244): squeeze-excitation and hard-swish."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
 
 from compress.errors import ModelError
+from compress.models.convolution import convolve, initialise, round_channels, shrink_strides
 
 _STEM = 16
 
@@ -69,16 +67,8 @@ _SMALL = (
 )
 _HEADS = {"large": 1280, "small": 1024}
 
-
-def _conv(
-    in_channels: int, out_channels: int, kernel: int, activation: nn.Module, stride: int = 1, groups: int = 1
-) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, groups=groups, bias=False),
-        # The published epsilon. The published momentum (0.01) would judge a short training by its first weights.
-        nn.BatchNorm2d(out_channels, eps=1e-3),
-        activation,
-    )
+# The published epsilon. The published momentum (0.01) would judge a short training by its first weights.
+_convolve = partial(convolve, epsilon=1e-3)
 
 
 class SqueezeExcitation(nn.Module):
@@ -86,7 +76,7 @@ class SqueezeExcitation(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        squeezed = _round(channels / 4)
+        squeezed = round_channels(channels / 4)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.squeeze = nn.Conv2d(channels, squeezed, 1)
         self.relu = nn.ReLU(inplace=True)
@@ -105,12 +95,17 @@ class InvertedResidual(nn.Module):
         super().__init__()
         activation = nn.Hardswish if row.hard_swish else nn.ReLU
         grows = row.expanded != in_channels
-        self.expand = _conv(in_channels, row.expanded, 1, activation(inplace=True)) if grows else nn.Identity()
-        self.depthwise = _conv(
-            row.expanded, row.expanded, row.kernel, activation(inplace=True), row.stride, groups=row.expanded
+        self.expand = _convolve(in_channels, row.expanded, 1, activation(inplace=True)) if grows else nn.Identity()
+        self.depthwise = _convolve(
+            row.expanded,
+            row.expanded,
+            row.kernel,
+            activation(inplace=True),
+            stride=row.stride,
+            groups=row.expanded,
         )
         self.squeeze = SqueezeExcitation(row.expanded) if row.squeeze else nn.Identity()
-        self.project = _conv(row.expanded, row.channels, 1, nn.Identity())
+        self.project = _convolve(row.expanded, row.channels, 1)
         self.has_shortcut = row.stride == 1 and in_channels == row.channels
 
     def forward(self, x: Tensor) -> Tensor:
@@ -133,15 +128,15 @@ class MobileNetV3(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        self.stem = _conv(in_channels, stem, 3, nn.Hardswish(inplace=True), stem_stride)
+        self.stem = _convolve(in_channels, stem, 3, nn.Hardswish(inplace=True), stride=stem_stride)
         sources = [stem, *(row.channels for row in rows)]
         self.blocks = nn.Sequential(*(InvertedResidual(i, row) for i, row in zip(sources, rows, strict=False)))
         last = 6 * rows[-1].channels
-        self.last = _conv(rows[-1].channels, last, 1, nn.Hardswish(inplace=True))
+        self.last = _convolve(rows[-1].channels, last, 1, nn.Hardswish(inplace=True))
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.head = nn.Sequential(nn.Linear(last, head), nn.Hardswish(inplace=True), nn.Dropout(dropout))
         self.classifier = nn.Linear(head, classes)
-        _initialise(self)
+        initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_channels, h, w) to logits (batch, classes)."""
@@ -178,10 +173,10 @@ def mobilenet_v3(
     if width <= 0:
         raise ModelError(f"mobilenet_v3: width is {width}; expected a factor above 0; try 0.75")
     rows = _LARGE if size == "large" else _SMALL
-    stem_stride, *strides = _shrink([2, *(row.stride for row in rows)], reduction)
+    stem_stride, *strides = shrink_strides("mobilenet_v3", [2, *(row.stride for row in rows)], reduction)
     scaled = [replace(row, stride=stride) for row, stride in zip(_scale(rows, width), strides, strict=True)]
-    features = _round((head or _HEADS[size]) * max(1.0, width))
-    return MobileNetV3(in_channels, classes, _round(_STEM * width), stem_stride, scaled, features, dropout)
+    features = round_channels((head or _HEADS[size]) * max(1.0, width))
+    return MobileNetV3(in_channels, classes, round_channels(_STEM * width), stem_stride, scaled, features, dropout)
 
 
 def _scale(rows: Sequence[Bottleneck], width: float) -> list[Bottleneck]:
@@ -190,37 +185,8 @@ def _scale(rows: Sequence[Bottleneck], width: float) -> list[Bottleneck]:
     return [
         replace(
             row,
-            expanded=_round(_round(source * width) * row.expanded / source),
-            channels=_round(row.channels * width),
+            expanded=round_channels(round_channels(source * width) * row.expanded / source),
+            channels=round_channels(row.channels * width),
         )
         for source, row in zip(sources, rows, strict=False)
     ]
-
-
-def _round(channels: float) -> int:
-    """To the nearest multiple of 8, but not by more than a tenth down (the authors' published code)."""
-    rounded = max(8, int(channels + 4) // 8 * 8)
-    return rounded if rounded >= 0.9 * channels else rounded + 8
-
-
-def _shrink(strides: list[int], reduction: int) -> list[int]:
-    """The strides with 1 for the first ones that are too many."""
-    if reduction not in (4, 8, 16, 32):
-        raise ModelError(f"mobilenet_v3: reduction is {reduction}; expected 4, 8, 16 or 32; try 8 for 32 pixels")
-    kept = list(strides)
-    while math.prod(kept) > reduction:
-        kept[kept.index(2)] = 1
-    return kept
-
-
-def _initialise(model: nn.Module) -> None:
-    """He et al. 2015 by fan-out, counted within a group: a depthwise filter feeds one channel."""
-    for layer in model.modules():
-        if isinstance(layer, nn.Conv2d):
-            fan_out = math.prod(layer.kernel_size) * layer.out_channels // layer.groups
-            nn.init.normal_(layer.weight, 0.0, math.sqrt(2.0 / fan_out))
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-        elif isinstance(layer, nn.Linear):
-            nn.init.normal_(layer.weight, 0.0, 0.01)
-            nn.init.zeros_(layer.bias)
