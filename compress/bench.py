@@ -25,6 +25,8 @@ from compress.targets import Session, arm64, core_names, open_session
 from compress.types import Artifact, Format, Json, Measurement, TensorSpec
 
 WARMUP = 10
+ROUNDS = 5
+"""Of a latency: its interval comes from the spread between them."""
 MOST_VALUES = 1 << 26
 FORMATS: dict[str, Format] = {".onnx": "onnx", ".tflite": "tflite"}
 
@@ -150,7 +152,9 @@ def _time(
     from compress.measure.latency import latency
     from compress.measure.machine import machine_facts
 
-    samples = session.time(file, sample, warmup=WARMUP, n=inferences, threads=threads)
+    rounds = min(ROUNDS, inferences)
+    per_round = math.ceil(inferences / rounds)
+    samples = [session.time(file, sample, warmup=WARMUP, n=per_round, threads=threads) for _ in range(rounds)]
     details = {"threads": threads, "warmup": WARMUP, "machine": machine_facts()}
     return latency(file_sha256(file), samples, runtime=runtime, target="host", details=details)
 

@@ -136,6 +136,24 @@ def report(folder: RunFolder) -> None:
 
 
 @app.command()
+def compare(
+    before: RunFolder,
+    after: Annotated[Path, typer.Argument(help="The run whose changes are told.", show_default=False)],
+) -> None:
+    """Hold two finished runs against each other: files, accuracy image by image, sizes, instructions.
+
+    Latencies are compared only where both come from one machine. Exit 5 if nothing can be compared.
+    """
+    from compress.measure.paired import paired_interval
+    from compress.report.compare import compare_runs
+    from compress.report.compare_terminal import render_comparison
+    from compress.run_folder import load_results
+
+    comparison = compare_runs(load_results(before), load_results(after), paired_interval)
+    render_comparison(comparison, _console())
+
+
+@app.command()
 def verify(folder: RunFolder) -> None:
     """Check every file of a run against its manifest."""
     from compress.run_folder import verify_manifest

@@ -136,6 +136,16 @@ def _artifact_names(
     return (*files, *(f"{role}.safetensors" for role in trained))
 
 
+def _nobody_is_idle(student: StudentConfig, info: ValidationInfo) -> StudentConfig:
+    more_teachers, distill = info.data.get("more_teachers", ()), student.distill
+    if more_teachers and distill is None:
+        raise refusal("more_teachers teach nobody without distill; add it, or leave them out")
+    alone = not more_teachers and (distill is None or distill.generation_teachers == "last")
+    if distill and alone and "combine" in distill.model_fields_set:
+        raise refusal("combine has one teacher to combine; add more_teachers, or leave it out")
+    return student
+
+
 class Source(NamedTuple):
     """The file that a recipe was read from; budget_lines: where each budget stands in it."""
 
@@ -159,7 +169,7 @@ class Recipe(Part):
     task: TaskCall
     teacher: TeacherConfig
     more_teachers: tuple[MoreTeacherConfig, ...] = ()
-    student: StudentConfig
+    student: Annotated[StudentConfig, AfterValidator(_nobody_is_idle)]
     quantize: Annotated[tuple[QuantizeConfig, ...], AfterValidator(_distinct_schemes)]
     formats: Annotated[tuple[FileFormat, ...], AfterValidator(distinct)]
     verify: VerifyConfig = VerifyConfig()

@@ -443,4 +443,14 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
             ("step", "student.train.decay: expected one of linear, cosine, got step"),
         ],
     ),
+    (
+        "  distill: {temperature: 4, alpha: 0.9}",
+        "  distill: {temperature: 4, alpha: 0.9, combine: mean_logit}",
+        [("model", "student: combine has one teacher to combine; add more_teachers, or leave it out")],
+    ),
+    (
+        "  distill: {temperature: 4, alpha: 0.9}",
+        'more_teachers: [{probabilities: {call: "plugged:bare"}}]',
+        [("model", "student: more_teachers teach nobody without distill; add it, or leave them out")],
+    ),
 ]
