@@ -1,4 +1,4 @@
-"""The benchmark runs, and its arithmetic gives the paper's figures for the paper's table."""
+"""The quick form runs to its end and writes what it found."""
 
 import json
 import os
