@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from ai_edge_litert.interpreter import Interpreter
@@ -17,6 +16,7 @@ from torch import nn
 
 from compress.export import export
 from compress.quantize import Float16, Float32, QuantizedGraph, Scheme, StaticInt8, quantize
+from compress.runtimes import worker
 
 NETS = {"mobile": Mobile, "plain": Plain, "gated": Gated}
 SCHEMES: dict[str, Scheme] = {"float32": Float32(), "float16": Float16(), "static_int8": StaticInt8()}
@@ -52,17 +52,12 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Wr
 
 
 def run_onnx(file: Path, batch: torch.Tensor) -> NDArray[np.float32]:
-    """Real outputs of ONNX Runtime.
-
-    On x86 it would turn int8 activations into uint8, for which processors without VNNI have only saturating arithmetic:
-    up to 20 steps off. ARM64 computes on int8 as the file says; so does x86 with this setting.
-    """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.qdqisint8allowed", "1")
-    session = onnxruntime.InferenceSession(str(file), options)
-    outputs: NDArray[np.float32] = session.run(None, {"input": batch.numpy()})[0]
+    """Real outputs of ONNX Runtime, with the settings under which everything is measured."""
+    open_model, _ = worker.import_runtime("onnxruntime")
+    model = open_model(str(file), 1)
+    model.feed(batch.numpy())
+    model.invoke()
+    outputs: NDArray[np.float32] = model.output()
     return outputs
 
 
