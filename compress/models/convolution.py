@@ -1,4 +1,4 @@
-"""What the convolutional networks share: their one kind of layer, and how the MobileNets choose sizes and weights."""
+"""What the mobile networks share: their one kind of layer, and how the MobileNets choose sizes and weights."""
 
 from __future__ import annotations
 

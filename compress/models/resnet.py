@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from compress.models.convolution import convolve
-
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions around a shortcut, which is a 1x1 convolution where the shape changes."""
@@ -19,7 +17,9 @@ class ResidualBlock(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or in_channels != out_channels:
-            self.shortcut = convolve(in_channels, out_channels, 1, stride=stride)
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, stride, bias=False), nn.BatchNorm2d(out_channels)
+            )
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_channels, h, w) to (batch, out_channels, ceil(h / stride), ceil(w / stride))."""
@@ -32,7 +32,9 @@ class ResNet(nn.Module):
 
     def __init__(self, in_channels: int, classes: int, widths: tuple[int, ...], blocks: int) -> None:
         super().__init__()
-        self.stem = convolve(in_channels, widths[0], 3, nn.ReLU(inplace=True), stride=2)
+        self.stem = nn.Sequential(
+            nn.Conv2d(in_channels, widths[0], 3, 2, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)
+        )
         layers: list[nn.Module] = []
         channels = widths[0]
         for stage, width in enumerate(widths):
