@@ -58,6 +58,8 @@ def emulate(
             def session() -> Session:
                 if core not in opened:
                     opened[core] = stack.enter_context(open_session(core, run.home, timeout_s=600))
+                if stopped.is_set():  # perhaps before this one could be found among the opened
+                    opened[core].close()
                 return opened[core]
 
             done = []

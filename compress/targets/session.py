@@ -99,9 +99,12 @@ class Session:
         self.close()
 
     def close(self) -> None:
-        """End the workers and remove the temporary files. Idempotent."""
+        """End the workers and remove the temporary files, without which none can start. Idempotent.
+
+        From another thread too: what is at work is killed, and the thread that waits for it gets an error.
+        """
         try:
-            for worker in self._workers.values():
+            for worker in list(self._workers.values()):
                 worker.close()
         finally:
             self._workers.clear()
@@ -191,7 +194,7 @@ class Session:
         if worker is None or not worker.alive:
             if worker is not None:
                 worker.kill()
-            worker = self._workers[runtime] = self._start_worker(runtime)
+            worker = self._start_worker(runtime)
         return worker
 
     def _start_worker(self, runtime: Runtime) -> WorkerProcess:
@@ -203,14 +206,12 @@ class Session:
             command = installation.command(core, self._folder, REPORT, WORKER.name)
             environment = {**arm64.ENVIRONMENT, **ENVIRONMENT}
         try:
-            return WorkerProcess(
-                command,
-                folder=self._folder,
-                environment=environment,
-                runtime=runtime,
-                memory_bytes=self._memory_bytes,
-                timeout_s=self._timeout_s,
+            worker = WorkerProcess(
+                command, folder=self._folder, environment=environment, memory_bytes=self._memory_bytes
             )
+            self._workers[runtime] = worker  # before it starts: `close` in another thread must find it
+            worker.start(runtime, self._timeout_s)
+            return worker
         except (WorkerError, OSError) as error:
             raise ToolError(
                 f"{runtime} on {self.target} did not start: {error}; expected it to be installed and to "

@@ -25,19 +25,19 @@ class WorkerError(Exception):
 
 
 class WorkerProcess:
-    """A worker with one runtime imported. Jobs run one after the other, each in a child of the worker.
+    """A worker with one runtime. Jobs run one after the other, each in a child of the worker; `start` comes first.
 
     Args:
         command: the program that runs worker.py.
         folder: its working folder, which the files of its jobs are named relative to; stderr.txt is kept there.
         environment: of the process, whole.
-        runtime: `litert` or `onnxruntime`.
         memory_bytes: limit of the address space of the worker and of every job.
-        timeout_s: for starting.
 
     Raises:
-        WorkerError: it did not start.
+        OSError: there is no such program or folder.
     """
+
+    runtime: str
 
     def __init__(
         self,
@@ -45,12 +45,11 @@ class WorkerProcess:
         *,
         folder: Path,
         environment: Mapping[str, str],
-        runtime: str,
         memory_bytes: int,
-        timeout_s: float,
     ) -> None:
         self._errors = folder / "stderr.txt"
         self._errors_seen = 0
+        self._at_work = False
         with self._errors.open("ab") as errors:
             self._process = subprocess.Popen(
                 command,
@@ -64,7 +63,18 @@ class WorkerProcess:
             )
         try:
             _limit(self._process.pid, memory_bytes)  # it imports nothing before it is asked
-            self.runtime: str = self.ask({"runtime": runtime}, timeout_s)["runtime"]
+        except BaseException:
+            self.kill()
+            raise
+
+    def start(self, runtime: str, timeout_s: float) -> None:
+        """Import `litert` or `onnxruntime`.
+
+        Raises:
+            WorkerError: that failed, or took longer than `timeout_s`.
+        """
+        try:
+            self.runtime = self.ask({"runtime": runtime}, timeout_s)["runtime"]
         except BaseException:
             self.kill()
             raise
@@ -83,7 +93,9 @@ class WorkerProcess:
         self._errors_seen = self._errors.stat().st_size
         try:
             line = json.dumps({**job, "limit_s": math.ceil(timeout_s + EXIT_GRACE_S)}).encode() + b"\n"
+            self._at_work = True
             answer = self._exchange(line, time.monotonic() + timeout_s)
+            self._at_work = False
         except BaseException:  # an answer that comes after Ctrl-C would be taken for that of the next job
             self.kill()
             raise
@@ -126,10 +138,11 @@ class WorkerProcess:
         return received
 
     def close(self) -> None:
-        """Let an idle worker leave; kill it if it does not."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._wait()
+        """Let an idle worker leave; kill it if it does not, and at once if another thread waits for its job."""
+        if not self._at_work:
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+            self._wait()
         self.kill()
 
     def kill(self) -> None:
