@@ -43,6 +43,7 @@ GOOD = idx(np.zeros((2, 3), np.uint8))
         (gzip.compress(GOOD[:-1]), r"holds 5 values; its header says \(2, 3\)"),
         (gzip.compress(GOOD + b"x"), "holds 7 values"),
     ],
+    ids=["empty", "html", "truncated", "other type", "no header", "too few", "too many"],  # gzip holds the time
 )
 def test_a_broken_file_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "x.gz"
