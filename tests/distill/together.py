@@ -101,7 +101,7 @@ def joined(norm: nn.Module, batch: Tensor, gradient: Tensor) -> list[Tensor]:
     return [*found, norm.eval()(batch).detach()] if norm.track_running_stats else found
 
 
-def norms(folder: Path, one: World) -> None:
+def check_norms(folder: Path, one: World) -> None:
     """Each process norms its share; the leader writes the largest difference from the whole batch's."""
     differences = {}
     for name, (norm, batch) in NORMS.items():
@@ -120,7 +120,7 @@ def norms(folder: Path, one: World) -> None:
         (folder / "norms.json").write_text(json.dumps(differences))
 
 
-def gathers(folder: Path, one: World) -> None:
+def check_gather(folder: Path, one: World) -> None:
     """A loss between all pairs of a batch: its gradient, averaged over the processes, and that of one process."""
 
     def gradient_of(weight: Tensor, features: Tensor) -> Tensor:
@@ -151,17 +151,16 @@ def main(folder: Path, job: str, arguments: list[str]) -> None:
     world.PATIENCE = timedelta(seconds=5)
     if job == "interrupted":
         interrupt(*map(int, arguments))
-    if job == "whole" and os.environ["RANK"] == "1":
+    if job == "check" and os.environ["RANK"] == "1":
         time.sleep(6)  # it comes late
     with open_world("cpu") as one:
+        names = ["whole"]
         if job == "check":
-            norms(folder, one)
-            gathers(folder, one)
-            names, pause = ["labels", "teacher", "rows"], 0.0
-        else:
-            names, pause = ["whole"], 6.0 if job == "whole" else 0.0
+            check_norms(folder, one)
+            check_gather(folder, one)
+            names += ["labels", "teacher", "rows"]
         for name in names:
-            model = teach(name, folder, one, pause)
+            model = teach(name, folder, one, pause=6.0 if job == "check" and name == "whole" else 0.0)
             if one.leads:
                 torch.save(model.state_dict(), folder / f"{name}.weights")
 
