@@ -9,7 +9,7 @@ claim that is judged is the one that holds throughout the paper: the generations
 network. To tell that from what any three networks gain together, the table also has three networks of other seeds that
 learnt from labels alone.
 
-Takes about 40 minutes on 2 cores without bf16; --quick about 8 seconds.
+Takes about 30 minutes on 2 cores without bf16; --quick about 8 seconds.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ Here, with a residual CNN of 300,000 parameters as the teacher of a mobile CNN o
 - A training with a cached teacher is killed (SIGKILL, by itself, in the middle of a step), and continued, at random
   steps. Claim: weights bit-identical to those of an unbroken one.
 
-Takes about 15 minutes on 2 cores without bf16, which should do nothing else; --quick about 12 seconds.
+Takes about 12 minutes on 2 cores without bf16, which should do nothing else; --quick about 12 seconds.
 """
 
 from __future__ import annotations

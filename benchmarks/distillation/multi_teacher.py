@@ -9,7 +9,7 @@ parameters that learns from the one, the other, or both. The claim that is judge
 alone, and their student is, within one standard deviation over the seeds, at least as good as the student of the
 better one.
 
-Takes about 45 minutes on 2 cores without bf16; --quick about 8 seconds.
+Takes about 30 minutes on 2 cores without bf16; --quick about 8 seconds.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ whatever the number of processes, and batch norms see all of it.
   with what one process makes of another number of threads: sums in another order put some unit on the other side of a
   kink, where its gradient is another one. A second process makes no more of a difference than a second thread.
 
-Takes about 12 minutes on 2 cores without bf16; --quick about 15 seconds.
+Takes about 15 minutes on 2 cores without bf16; --quick about 15 seconds.
 """
 
 from __future__ import annotations
