@@ -8,7 +8,8 @@ temperature 20, without jitter: (146 - 74) / (146 - 67) = 91 % of the gap. Above
 Here: the same networks and the same three trainings, on Fashion-MNIST, and on MNIST where `$COMPRESS_DATA` holds a
 folder `mnist` (with Fashion-MNIST in a folder `fashion-mnist` beside it). 54,000 images to train on, because 5,000
 choose the temperature; weight decay for the teacher's weight constraints; 0.9 of the loss for soft targets, 0.1 for
-labels. The teacher of each seed is another one.
+labels. Fashion-MNIST's teacher has less jitter and dropout than MNIST's: its garments are centred, and the paper's
+amounts cost such a net more than they save. The teacher of each seed is another one.
 
 Takes about 55 minutes on 2 cores without bf16, as long again for MNIST; --quick about 10 seconds.
 """
@@ -24,18 +25,19 @@ from typing import Literal
 from perceptrons import (
     STUDENT,
     STUDENT_WIDTH,
-    TEACHER,
     TEACHER_WIDTH,
+    TEACHINGS,
     checkpoint_in,
     errors_of,
     given_tasks,
     load_task,
     perceptron,
+    share_of_gap,
     shorten,
     soften,
     teach,
 )
-from trials import Figures, Options, Trials, gap_recovered, mean_sd, print_table, read_options
+from trials import Figures, Options, Trials, mean_sd, print_table, read_options
 
 from compress.distill import ModuleTeacher, TransferSet, train
 from compress.tasks import Task
@@ -93,7 +95,7 @@ def run_trial(
     schedule = shorten(STUDENT, quick)
     settings: Figures = {"task": task.name, "model": model, "seed": seed, "width": width}
     if model != "alone":
-        settings |= {"teacher": repr(TEACHER)}
+        settings |= {"teacher": repr(TEACHINGS[task.name])}
     if model != "teacher":
         settings |= {"schedule": repr(schedule)}
     if temperature is not None:
@@ -123,7 +125,7 @@ def summarise(errors: Errors) -> Figures:
     validation = {name: statistics.mean(f["validation_errors"] for f in figures) for name, figures in errors.items()}
     test = {name: statistics.mean(f["test_errors"] for f in figures) for name, figures in errors.items()}
     best = min(map(name_of, TEMPERATURES), key=lambda name: validation[name])
-    gap = gap_recovered(test["alone"], test[best], test["teacher"]) if test["teacher"] != test["alone"] else 0.0
+    gap = share_of_gap(test["alone"], test[best], test["teacher"])
     better = test["teacher"] < test["alone"]
     return {"validation": validation, "test": test, "best": best, "gap_recovered": gap, "teacher_is_better": better}
 

@@ -24,7 +24,7 @@ import torch
 from perceptrons import (
     STUDENT,
     STUDENT_WIDTH,
-    TEACHER,
+    TEACHINGS,
     checkpoint_in,
     given_tasks,
     load_task,
@@ -75,7 +75,7 @@ def omit(trials: Trials, task: Task, label: int, seed: int, quick: bool) -> Figu
         "seed": seed,
         "temperature": TEMPERATURE,
         "schedule": repr(schedule),
-        "teacher": repr(TEACHER),
+        "teacher": repr(TEACHINGS[task.name]),
     }
 
     def measure(work: Path) -> Figures:

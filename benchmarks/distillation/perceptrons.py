@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from torch import nn
+from trials import gap_recovered
 
 from compress.distill import (
     Augment,
@@ -33,10 +35,41 @@ from compress.tasks.fashion_mnist import fashion_mnist
 from compress.tasks.mnist import mnist
 
 TEACHER_WIDTH, STUDENT_WIDTH = 1200, 800
-DROPOUT, INPUT_DROPOUT = 0.5, 0.2
-TEACHER = Schedule(epochs=40, batch_size=128, learning_rate=0.1, weight_decay=1e-4, augment=Augment(pad=2, flip=False))
-STUDENT = Schedule(epochs=20, batch_size=128, learning_rate=0.05, weight_decay=0.0)
-KEPT = "perceptrons"
+STUDENT = Schedule(epochs=16, batch_size=128, learning_rate=0.05, weight_decay=0.0)
+KEPT = default_home() / "benchmarks" / "perceptrons"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teaching:
+    """How a teacher is trained and regularised.
+
+    dropout, input_dropout: shares of the hidden units and of the pixels.
+    schedule: with the input jitter.
+    """
+
+    dropout: float
+    input_dropout: float
+    schedule: Schedule
+
+
+TEACHINGS = {
+    "mnist": Teaching(
+        dropout=0.5,
+        input_dropout=0.2,
+        schedule=Schedule(
+            epochs=40, batch_size=128, learning_rate=0.1, weight_decay=1e-4, augment=Augment(pad=2, flip=False)
+        ),
+    ),
+    # Garments are centred and fill the frame: a jitter of 2 pixels and dropout of a half cost this net 5 points in 16
+    # epochs (17.2 % wrong on validation, of 12,000 images), of 1 pixel and a fifth far less.
+    "fashion-mnist": Teaching(
+        dropout=0.2,
+        input_dropout=0.0,
+        schedule=Schedule(
+            epochs=48, batch_size=128, learning_rate=0.1, weight_decay=1e-4, augment=Augment(pad=1, flip=False)
+        ),
+    ),
+}
 
 
 def given_tasks() -> list[str]:
@@ -74,22 +107,28 @@ def perceptron(task: Task, width: int, seed: int, *, dropout: float = 0.0, input
 
 def teach(task: Task, seed: int, quick: bool) -> ModuleTeacher:
     """The teacher of a task and a seed: trained now, or restored."""
-    schedule = shorten(TEACHER, quick)
-    settings = [task.name, TEACHER_WIDTH, DROPOUT, INPUT_DROPOUT, repr(schedule), seed, quick]
+    teaching = TEACHINGS[task.name]
     identity = {"device": repr(choose_device()), "torch": version("torch")}
-    key = stage_key("teacher", settings, {}, code_version("compress.distill", "compress.models"), identity)
-    folder = default_home() / "benchmarks" / KEPT
-    folder.mkdir(parents=True, exist_ok=True)
-    model = perceptron(task, TEACHER_WIDTH, seed, dropout=DROPOUT, input_dropout=INPUT_DROPOUT)
-    transfer = TransferSet.of_split(task.train)
-    train(model, transfer, task.validation, schedule, seed=seed, checkpoint=folder / f"{key}.pt")
+    code = code_version("compress.distill", "compress.models")
+    key = stage_key("teacher", [task.name, TEACHER_WIDTH, repr(teaching), seed, quick], {}, code, identity)
+    KEPT.mkdir(parents=True, exist_ok=True)
+    model = perceptron(task, TEACHER_WIDTH, seed, dropout=teaching.dropout, input_dropout=teaching.input_dropout)
+    train(
+        model,
+        TransferSet.of_split(task.train),
+        task.validation,
+        shorten(teaching.schedule, quick),
+        seed=seed,
+        checkpoint=KEPT / f"{key}.pt",
+    )
     return ModuleTeacher(model=model)
 
 
 def soften(teacher: ModuleTeacher, temperature: float, alpha: float) -> Distillation:
     """To learn a teacher's soft targets, and labels where alpha leaves some weight to them."""
-    loss = SoftTargets(temperature=temperature)
-    return Distillation(teachers=(teacher,), loss=loss, alpha=alpha, cache=default_home() / "benchmarks" / KEPT)
+    return Distillation(
+        teachers=(teacher,), loss=SoftTargets(temperature=temperature), alpha=alpha, cache=KEPT / "answers"
+    )
 
 
 def count_errors(model: nn.Module, split: Split) -> int:
@@ -108,6 +147,11 @@ def errors_of(model: nn.Module, task: Task) -> dict[str, int]:
         "validation_errors": count_errors(model, task.validation),
         "test_errors": count_errors(model, task.test),
     }
+
+
+def share_of_gap(alone: float, distilled: float, teacher: float) -> float:
+    """`gap_recovered`, or 0 where there is no gap, as a quick form may find."""
+    return gap_recovered(alone, distilled, teacher) if teacher != alone else 0.0
 
 
 def checkpoint_in(folder: Path) -> Path:
