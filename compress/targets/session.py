@@ -81,6 +81,7 @@ class Session:
         self._timeout_s = timeout_s
         self._memory_bytes = memory_bytes
         self._workers: dict[Runtime, WorkerProcess] = {}
+        self._closed = False
         try:
             self._folder = Path(tempfile.mkdtemp(prefix="compress-"))
             shutil.copyfile(WORKER, self._folder / WORKER.name)
@@ -103,6 +104,7 @@ class Session:
 
         From another thread too: what is at work is killed, and the thread that waits for it gets an error.
         """
+        self._closed = True  # first, so that a worker which is not found below finds this
         try:
             for worker in list(self._workers.values()):
                 worker.close()
@@ -210,6 +212,9 @@ class Session:
                 command, folder=self._folder, environment=environment, memory_bytes=self._memory_bytes
             )
             self._workers[runtime] = worker  # before it starts: `close` in another thread must find it
+            if self._closed:
+                worker.kill()
+                raise WorkerError("the session has been closed")
             worker.start(runtime, self._timeout_s)
             return worker
         except (WorkerError, OSError) as error:
