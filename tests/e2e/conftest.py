@@ -97,3 +97,9 @@ def fails(finished: Finished, code: int, *parts: str) -> None:
     (line,) = finished.err.strip().splitlines()
     for part in parts:
         assert part in line
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _heed_interrupts() -> None:
+    """Where these tests run as a script's background job, SIGINT is ignored, and every process would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
