@@ -1,6 +1,7 @@
 """A tiny recipe on real digits, run as a user runs it: the command, in a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
