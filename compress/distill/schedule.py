@@ -9,6 +9,7 @@ from typing import Literal
 from torch import nn
 from torch.optim import SGD
 
+from compress.distill.device import Precision
 from compress.distill.views import Augment
 
 
@@ -23,6 +24,7 @@ class Schedule:
     decay: how it falls: in a straight line, or as half a cosine (Loshchilov & Hutter 2017).
     views: each sample is seen in this many views, epoch e in view e modulo views; 0 for a new view every epoch.
     ema_decay: the weights that count are an exponential moving average over the steps with this decay; None: the last.
+    precision: of the forward passes, the teachers' too; weights, losses and updates are float32 always.
     """
 
     epochs: int
@@ -36,6 +38,7 @@ class Schedule:
     views: int = 0
     augment: Augment | None = None
     ema_decay: float | None = None
+    precision: Precision = "auto"
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate at a step of `steps`."""

@@ -73,7 +73,7 @@ def train(
         ModelError: teacher and student do not fit, or the loss is not finite; the last good checkpoint stays.
     """
     _check_sizes(transfer, validation, schedule, world)
-    device = choose_device()
+    device = choose_device(schedule.precision)
     torch.manual_seed(derive_seed(seed, "projectors"))
     projectors = check_distillation(model.cpu(), transfer, distillation, device)
     if distillation and not distillation.asks_teachers:

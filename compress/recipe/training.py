@@ -32,6 +32,7 @@ class TrainConfig(Part):
     views: each image is seen in this many fixed random views, epoch e takes view e mod views; 0: a new one each epoch.
     augment: null trains on the images as they are.
     ema_decay: keep an exponential moving average of the weights, and let it be the result.
+    precision: auto computes in bf16 where the hardware multiplies it; float32 is slower, and differs less by machine.
     """
 
     epochs: int = Field(ge=1)
@@ -45,6 +46,7 @@ class TrainConfig(Part):
     augment: AugmentConfig | None = AugmentConfig()
     views: int = Field(default=0, ge=0)
     ema_decay: float | None = Field(default=None, gt=0, lt=1)
+    precision: Literal["auto", "float32"] = "auto"
 
 
 class LossCall(Call):

@@ -58,6 +58,12 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
         [("none", "teacher.train.augment: expected a mapping (key: value), got none")],
     ),
     ("learning_rate: 0.1", "learning_rate: 0.1, augment: null, views: 3", []),
+    ("learning_rate: 0.1", "learning_rate: 0.1, precision: float32", []),
+    (
+        "learning_rate: 0.1",
+        "learning_rate: 0.1, precision: half",
+        [("half", "teacher.train.precision: expected one of auto, float32, got half")],
+    ),
     (
         "learning_rate: 0.1",
         "learning_rate: 0.1, augment: {flip: no}",

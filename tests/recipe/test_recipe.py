@@ -48,6 +48,7 @@ def test_values_and_defaults(tiny: Recipe, tmp_path: Path) -> None:
         "augment": {"pad": 2, "flip": True, "cutout": 0},
         "views": 0,
         "ema_decay": None,
+        "precision": "auto",
     }
     assert tiny.teacher.model.build(in_channels=1, classes=3) == ("model", 1, 3, 2)
     assert tiny.task.build(home=tmp_path) == ("task", tmp_path, 10)
