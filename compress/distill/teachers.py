@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -174,5 +175,9 @@ def forward(model: nn.Module, inputs: Tensor, device: Device) -> Tensor:
 
 @torch.no_grad()
 def logits_of(model: nn.Module, inputs: Tensor, device: Device, batch_size: int = 500) -> Tensor:
-    """Logits (n, classes) of any number of inputs (n, ...), batch by batch, on `device`."""
-    return torch.cat([forward(model, batch, device) for batch in inputs.split(batch_size)])
+    """Logits (n, classes) of any number of inputs (n, ...), batch by batch, on `device`.
+
+    In float32, however the model was trained: this measures a model, and it is exported in float32.
+    """
+    exact = dataclasses.replace(device, bf16=False)
+    return torch.cat([forward(model, batch, exact) for batch in inputs.split(batch_size)])

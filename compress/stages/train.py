@@ -218,14 +218,14 @@ def classify_test(run: Run, trained: Trained) -> Path:
     step = Step(
         name="classify",
         title=f"test {trained.role.replace('_', ' ')} in torch",
-        config={"model": trained.describe(), "device": dataclasses.asdict(choose_device())},
+        config={"model": trained.describe(), "device": dataclasses.asdict(choose_device("float32"))},
         inputs={"weights": trained.sha256, "test": run.task.test.sha256},
         code=("compress.distill", __name__, trained.call.module),
         libraries=("torch",),
     )
 
     def make(folder: Path, _: Stage) -> None:
-        logits = logits_of(trained.load(run), torch.from_numpy(run.task.test.images), choose_device())
+        logits = logits_of(trained.load(run), torch.from_numpy(run.task.test.images), choose_device("float32"))
         np.save(folder / CLASSES, logits.argmax(1).cpu().numpy())
 
     def summarize(folder: Path) -> str:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from compress.distill import Schedule, choose_device
+from compress.distill import Schedule, choose_device, logits_of
 from compress.distill.device import Device
 
 BF16 = Device(name="cpu", bf16=True, threads=1)
@@ -54,3 +54,9 @@ def test_float32_leaves_everything() -> None:
         assert nn.Linear(4, 8)(torch.randn(2, 4)).dtype == torch.float32
     assert choose_device("float32").bf16 is False
     assert Schedule(epochs=1, batch_size=1, learning_rate=1).precision == "auto"
+
+
+def test_a_model_is_measured_in_float32() -> None:
+    net, inputs = nn.Sequential(nn.Flatten(), nn.Linear(36, 3)), torch.rand(4, 1, 6, 6)
+    with torch.no_grad():
+        assert torch.equal(logits_of(net, inputs, BF16), net(inputs))
