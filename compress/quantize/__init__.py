@@ -1,6 +1,17 @@
 """A torch model in, a quantised torch graph out."""
 
-from compress.quantize.quantize import QuantizedGraph, quantize
+from compress.quantize.quantize import QuantizedGraph, finish, prepare, quantize
 from compress.quantize.schemes import Float16, Float32, Scheme, StaticInt8
+from compress.quantize.trainable import TrainableGraph
 
-__all__ = ["Float16", "Float32", "QuantizedGraph", "Scheme", "StaticInt8", "quantize"]
+__all__ = [
+    "Float16",
+    "Float32",
+    "QuantizedGraph",
+    "Scheme",
+    "StaticInt8",
+    "TrainableGraph",
+    "finish",
+    "prepare",
+    "quantize",
+]

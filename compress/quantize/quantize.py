@@ -17,6 +17,7 @@ from compress.quantize.insert import insert
 from compress.quantize.normalise import normalise
 from compress.quantize.placement import place
 from compress.quantize.schemes import Float16, Scheme, StaticInt8
+from compress.quantize.trainable import TrainableGraph
 from compress.types import Json, Precision
 
 
@@ -64,6 +65,31 @@ def quantize(model: nn.Module, example: Tensor, scheme: Scheme, calibration: Ten
     if isinstance(scheme, Float16):
         _round_to_half(graph)
     return QuantizedGraph(module=graph, scheme=scheme)
+
+
+def prepare(model: nn.Module, example: Tensor, scheme: StaticInt8, calibration: Tensor) -> TrainableGraph:
+    """What StaticInt8 would make of the model, before its weights are rounded for good: train it, then `finish` it.
+
+    Args:
+        model, example, scheme, calibration: as for `quantize`.
+
+    Raises:
+        ModelError, DataError: as `quantize`.
+    """
+    graph = fold_batch_norm(normalise(capture(model, example)))
+    plan = place(graph)
+    ranges = calibrate(graph, plan.groups, _checked(calibration, example), scheme.calibration)
+    return TrainableGraph(graph, choose(graph, plan, ranges))
+
+
+def finish(trained: TrainableGraph, scheme: StaticInt8) -> QuantizedGraph:
+    """The graph that export understands, with the weights as training left them; `trained` may train on.
+
+    Raises:
+        ModelError: training left a weight that is not finite.
+    """
+    graph, table, left = trained.stored()
+    return QuantizedGraph(module=graph, scheme=scheme, qparams=table, left_in_float=left)
 
 
 def _checked(calibration: Tensor | None, example: Tensor) -> Tensor:
