@@ -2,6 +2,7 @@
 
 from compress.quantize.quantize import QuantizedGraph, finish, prepare, quantize
 from compress.quantize.schemes import Float16, Float32, Scheme, StaticInt8
+from compress.quantize.sensitivity import Sensitivity, measure_sensitivity
 from compress.quantize.trainable import TrainableGraph
 
 __all__ = [
@@ -9,9 +10,11 @@ __all__ = [
     "Float32",
     "QuantizedGraph",
     "Scheme",
+    "Sensitivity",
     "StaticInt8",
     "TrainableGraph",
     "finish",
+    "measure_sensitivity",
     "prepare",
     "quantize",
 ]

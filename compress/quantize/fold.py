@@ -46,12 +46,12 @@ def _fold_one(graph: fx.GraphModule, norm: fx.Node) -> None:
     weight = constant_of(graph, source.args[1]) if source.target in FOLDABLE else None
     with graph.graph.inserting_before(norm):
         if weight is not None and set(source.users) == {norm}:
-            replacement = _into_layer(graph, source, weight, factor, offset)
+            replacement, origin = _into_layer(graph, source, weight, factor, offset), source
         elif source.meta["val"].dim() == 4:
-            replacement = _as_depthwise(graph, source, factor, offset)
+            replacement, origin = _as_depthwise(graph, source, factor, offset), norm
         else:
-            replacement = _as_multiply_add(graph, norm, source, factor, offset)
-    replacement.meta = {**norm.meta, "val": normed.meta["val"]}
+            replacement, origin = _as_multiply_add(graph, norm, source, factor, offset), norm
+    replacement.meta = {**origin.meta, "val": normed.meta["val"]}
     normed.replace_all_uses_with(replacement)
     graph.graph.erase_node(normed)
 

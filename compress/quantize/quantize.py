@@ -71,7 +71,10 @@ def prepare(model: nn.Module, example: Tensor, scheme: StaticInt8, calibration: 
     """What StaticInt8 would make of the model, before its weights are rounded for good: train it, then `finish` it.
 
     Args:
-        model, example, scheme, calibration: as for `quantize`.
+        model: as for `quantize`.
+        example: likewise.
+        scheme: likewise.
+        calibration: likewise.
 
     Raises:
         ModelError, DataError: as `quantize`.

@@ -45,6 +45,11 @@ class TrainableGraph(nn.Module):
         self.simulated = copy.deepcopy(graph)
         _simulate(self.simulated, place(self.simulated), self._qparams)
 
+    @property
+    def float_graph(self) -> fx.GraphModule:
+        """What it was made from, with the weights from before training."""
+        return self._float[0]
+
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits of (n, ...) inputs."""
         logits: Tensor = self.simulated(inputs)
@@ -59,7 +64,7 @@ class TrainableGraph(nn.Module):
         Raises:
             ModelError: a weight is not finite.
         """
-        graph = copy.deepcopy(self._float[0])
+        graph = copy.deepcopy(self.float_graph)
         for name, parameter in self.simulated.named_parameters():
             if not bool(torch.isfinite(parameter).all()):
                 raise ModelError(
@@ -70,15 +75,28 @@ class TrainableGraph(nn.Module):
         return graph, insert(graph, plan, self._qparams), plan.left_in_float
 
 
-class _RoundedWeight(nn.Module):
+class Rounding(nn.Module):
+    """What rounds one tensor of the graph, unless it is switched off.
+
+    node: name of the value in the graph, or of the layer whose weight or bias it rounds.
+    """
+
+    def __init__(self, node: str) -> None:
+        super().__init__()
+        self.node, self.enabled = node, True
+
+
+class _RoundedWeight(Rounding):
     """A layer's weight as int8 steps, per_channel along dimension 0."""
 
-    def __init__(self, source: QParams, output: QParams) -> None:
-        super().__init__()
+    def __init__(self, node: str, source: QParams, output: QParams) -> None:
+        super().__init__(node)
         self._source, self._output = source, output
 
     def forward(self, weight: Tensor, bias: Tensor | None) -> Tensor:
         """The nearest steps of the weight, in the same shape; the bias may demand coarser ones."""
+        if not self.enabled:
+            return weight
         with torch.no_grad():
             scales = parameters.weight_scales(weight, bias, self._source, self._output)
             zeros = torch.zeros_like(scales, dtype=torch.int32)
@@ -86,15 +104,17 @@ class _RoundedWeight(nn.Module):
         return torch.fake_quantize_per_channel_affine(weight, scales, zeros, 0, *limits)
 
 
-class _RoundedBias(nn.Module):
+class _RoundedBias(Rounding):
     """A layer's bias as int32 steps of its accumulator."""
 
-    def __init__(self, source: QParams, output: QParams) -> None:
-        super().__init__()
+    def __init__(self, node: str, source: QParams, output: QParams) -> None:
+        super().__init__(node)
         self._source, self._output = source, output
 
     def forward(self, weight: Tensor, bias: Tensor) -> Tensor:
         """The nearest steps of the bias (filters,), for the weight that it comes with."""
+        if not self.enabled:
+            return bias
         with torch.no_grad():
             scales = parameters.weight_scales(weight, bias, self._source, self._output)
             accumulator = parameters.bias_scales(self._source, scales)
@@ -102,15 +122,17 @@ class _RoundedBias(nn.Module):
         return bias + error
 
 
-class _RoundedValue(nn.Module):
+class _RoundedValue(Rounding):
     """An activation as int8 steps; what lies outside the range gets no gradient."""
 
-    def __init__(self, q: QParams) -> None:
-        super().__init__()
+    def __init__(self, node: str, q: QParams) -> None:
+        super().__init__(node)
         self._q = q
 
     def forward(self, value: Tensor) -> Tensor:
         """The nearest steps of the value, in the same shape."""
+        if not self.enabled:
+            return value
         return torch.fake_quantize_per_tensor_affine(value, self._q.scale, self._q.zero_point, *_ACTIVATION)
 
 
@@ -131,7 +153,10 @@ def _train_layer(graph: fx.GraphModule, layer: Layer, of_value: Mapping[fx.Node,
     constants = [argument for argument in node.args[1:3] if isinstance(argument, fx.Node)]
     for constant in constants:
         _make_parameter(graph, str(constant.target))
-    parts: list[tuple[str, nn.Module]] = [("weight", _RoundedWeight(*limits)), ("bias", _RoundedBias(*limits))]
+    parts: list[tuple[str, nn.Module]] = [
+        ("weight", _RoundedWeight(node.name, *limits)),
+        ("bias", _RoundedBias(node.name, *limits)),
+    ]
     with graph.graph.inserting_before(node):
         for position, (name, module) in zip(range(1, len(constants) + 1), parts, strict=False):
             graph.add_submodule(f"{name}_{number}", module)
@@ -159,7 +184,7 @@ def _round_operand(graph: fx.GraphModule, user: fx.Node, position: int) -> None:
 
 def _round_value(graph: fx.GraphModule, value: fx.Node, q: QParams) -> None:
     users, name = list(value.users), f"rounded_{value.name}"
-    graph.add_submodule(name, _RoundedValue(q))
+    graph.add_submodule(name, _RoundedValue(value.name, q))
     with graph.graph.inserting_after(value):
         rounded = graph.graph.call_module(name, (value,))
     for user in users:

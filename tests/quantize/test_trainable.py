@@ -116,7 +116,7 @@ def test_a_weight_that_became_nan_is_refused() -> None:
     _, trainable = prepared(Mobile)
     with torch.no_grad():
         next(trainable.parameters())[0] = torch.nan
-    with pytest.raises(ModelError, match="stem_0_weight.* holds NaN or infinity after training; expected finite"):
+    with pytest.raises(ModelError, match=r"stem_0_weight.* holds NaN or infinity after training; expected finite"):
         finish(trainable, SCHEME)
 
 
