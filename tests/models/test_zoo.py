@@ -43,3 +43,9 @@ def test_any_image_gives_one_logit_per_class(build, channels: int, size: int, cl
 def test_widths_and_strides_must_match() -> None:
     with pytest.raises(ValueError, match="2 widths but 3 strides"):
         mobile_cnn(in_channels=1, classes=10, widths=(8, 16), strides=(2, 1, 1))
+
+
+@pytest.mark.parametrize(("stem_stride", "size"), [(1, 7), (2, 4)])
+def test_the_stem_decides_the_size_of_what_follows(stem_stride: int, size: int) -> None:
+    model = resnet(in_channels=1, classes=10, widths=(4, 8, 12), stem_stride=stem_stride)
+    assert model.blocks(model.stem(torch.rand(1, 1, 28, 28))).shape == (1, 12, size, size)
