@@ -45,7 +45,7 @@ def test_values_and_defaults(tiny: Recipe, tmp_path: Path) -> None:
         "warmup_fraction": 0.2,
         "decay": "linear",
         "label_smoothing": 0.0,
-        "augment": {"pad": 2, "flip": True, "cutout": 0},
+        "augment": {"pad": 2, "flip": False, "cutout": 0},
         "views": 0,
         "ema_decay": None,
         "precision": "auto",
