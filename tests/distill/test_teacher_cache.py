@@ -106,9 +106,7 @@ def test_a_module_whose_answers_changed_under_one_identity_is_found(tmp_path: Pa
     assert [line.partition(";")[0] for line in lines[:2]] == [f"asked teacher 1 about view {n} of 2" for n in (1, 2)]
     assert lines[2].startswith("teacher 1 was asked before; 16 of its answers differ now by at most")
     other = Distillation(teachers=(Renamed(model=build(8)),), cache=tmp_path)
-    with pytest.raises(
-        ModelError, match=r"now answers up to .* away from what is kept .* delete this folder"
-    ):
+    with pytest.raises(ModelError, match=r"now answers up to .* away from what is kept .* delete this folder"):
         ask_teachers(other, TRANSFER, SCHEDULE, seed=0, device=DEVICE)
 
 
