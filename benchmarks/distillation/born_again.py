@@ -84,10 +84,8 @@ def name_all(generations: list[nn.Module], others: list[nn.Module]) -> dict[str,
 
 def judge(errors: dict[str, list[float]], options: Options) -> int:
     """1 if the generations together are no better than the first network, and the figures mean something."""
-    together, teacher, others = (
-        sum(errors[name])
-        for name in (f"generations 1 to {GENERATIONS}", "teacher", f"{GENERATIONS} networks on labels")
-    )
+    names = (f"generations 1 to {GENERATIONS}", "teacher", f"{GENERATIONS} networks on labels")
+    together, teacher, others = (sum(errors[name]) for name in names)
     better = "more" if together < others else "no more"
     print(f"\nTogether the generations gained {better} than any {GENERATIONS} networks that learnt from labels alone.")
     if together < teacher:
