@@ -12,9 +12,9 @@ Here, with a residual CNN of 300,000 parameters as the teacher of a mobile CNN o
   float16. ReLU6 is shown beside it: there a difference of 1e-8 may put a unit on the other side of a kink. Both in
   float32: a student that rounds to bf16 has a kink at every value.
 - Seconds of an epoch: on labels, with the live teacher, with the cache; each repetition trains all three in turn, all
-  epochs but the first count. Every epoch shows other views, and so reads other answers. Only ratios within a repetition are compared. Claim: with a teacher of at least 5 times the
-  student's cost the median cached epoch takes at most 1.15 times the plain one. The first pass, which asks the teacher,
-  is shown apart.
+  epochs but the first count. Every epoch shows other views, and so reads other answers. Only ratios within a repetition
+  are compared. Claim: with a teacher of at least 5 times the student's cost the median cached epoch takes at most 1.15
+  times the plain one. The first pass, which asks the teacher, is shown apart.
 - A training with a cached teacher is killed (SIGKILL, by itself, in the middle of a step), and continued, at random
   steps. Claim: weights bit-identical to those of an unbroken one.
 

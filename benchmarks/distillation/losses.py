@@ -1,11 +1,12 @@
 """All losses on one pair of networks: what does each recover of the gap, and what does an epoch of it cost?
 
 Published settings: Hinton et al. 2015 (soft targets, 0.9 against labels), Sun et al. 2024 (standardised logits at
-temperature 2, 9 against 0.1 of labels), Ba & Caruana 2014 (logits alone), Zhao et al. 2022 (DKD with labels, but without
-their warm-up of 20 of 240 epochs), Huang et al. 2022 (DIST with labels, weights 2 and 2, temperature 4), Tian et al.
-2020's comparison (hint 100, attention transfer 1000, relations 25 and 50: each beside labels). The features are matched beside soft targets too. Their figures are CIFAR-100's, resnet110
-to resnet20 (the student alone 69.06 %, its teacher 74.31 %), of the best epoch on test; here it is the last epoch. Into
-MobileNetV2 hint, attention and relations were worse than no teacher.
+temperature 2, 9 against 0.1 of labels), Ba & Caruana 2014 (logits alone), Zhao et al. 2022 (DKD with labels, but
+without their warm-up of 20 of 240 epochs), Huang et al. 2022 (DIST with labels, weights 2 and 2, temperature 4), Tian
+et al. 2020's comparison (hint 100, attention transfer 1000, relations 25 and 50: each beside labels). The features are
+matched beside soft targets too. Their figures are CIFAR-100's, resnet110 to resnet20 (the student alone 69.06 %, its
+teacher 74.31 %), of the best epoch on test; here it is the last epoch. Into MobileNetV2 hint, attention and relations
+were worse than no teacher.
 
 Here: a residual CNN of 170,000 parameters teaches a mobile CNN of 5,000 on 20,000 images of Fashion-MNIST. Every loss
 learns from the same teacher of its seed, with the same views; losses on logits read the same cached answers. The winner

@@ -2,8 +2,9 @@
 
 Networks, schedules and loss are read from pipelines/quickstart.yaml. The student alone sees new views in every epoch,
 for nobody is spared a question, and trains MORE_EPOCHS longer, which is more time than asking the teacher about its
-views takes (both times are shown; the teacher's own training is not counted, it is there anyway). The claim: the taught student is better, and the 95 % interval of the mean difference over
-the seeds (Student's t) lies above zero. About 55 minutes on two cores without bf16.
+views takes (both times are shown; the teacher's own training is not counted, it is there anyway). The claim: the taught
+student is better, and the 95 % interval of the mean difference over the seeds (Student's t) lies above zero. About 55
+minutes on two cores without bf16.
 """
 
 from __future__ import annotations
