@@ -1,8 +1,8 @@
 """Puts the integers of stored weights into a TFLite file that was converted from their carrier.
 
 A linear layer whose weight is int8 and whose values are float is what LiteRT calls hybrid: it stores each row of the
-input as int8 at run time. Weight-only int8 layers get a DEQUANTIZE of the weight instead, which XNNPACK folds into its own
-copy while it loads. For 4 bits in blocks LiteRT has the hybrid kernel only: activations are stored as int8 there.
+input as int8 at run time. Weight-only int8 layers get a DEQUANTIZE of the weight instead, which XNNPACK folds into its
+own copy while it loads. For 4 bits in blocks LiteRT has the hybrid kernel only: activations are stored as int8 there.
 """
 
 from __future__ import annotations

@@ -102,8 +102,8 @@ def block_scales(weight: Tensor, block_size: int) -> Tensor:
     chosen = torch.zeros_like(peak, dtype=torch.float32)
     for steps in _INT4_STEPS:
         scales = _half_and_bfloat(peak / steps)
-        error = (quantize_blocks(weight, scales).double().unflatten(1, (-1, block_size)) * scales.double()[..., None])
-        error = (error - blocks).square().sum(2)
+        integers = quantize_blocks(weight, scales).double().unflatten(1, (-1, block_size))
+        error = (integers * scales.double()[..., None] - blocks).square().sum(2)
         better = error < best
         best, chosen = torch.where(better, error, best), torch.where(better, scales, chosen)
     return chosen

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 import torch.ao.quantization.fx._decomposed  # registers torch.ops.quantized_decomposed
@@ -21,7 +22,7 @@ from torch import Tensor, fx
 
 from compress.errors import ModelError
 from compress.quantize import parameters
-from compress.quantize.capture import add_constant, arguments, constant_of, drop_unused, module_path
+from compress.quantize.capture import add_constant, constant_of, drop_unused, module_path
 from compress.quantize.schemes import DynamicInt8, WeightOnlyInt4, WeightScheme
 from compress.types import Json
 
@@ -116,16 +117,18 @@ def _macs(node: fx.Node) -> int:
 def _store(graph: fx.GraphModule, source: fx.Node, user: fx.Node, scheme: WeightScheme) -> fx.Node:
     """The weight as integers and their dequantisation, before its first user."""
     weight, name = cast(Tensor, constant_of(graph, source)), str(source.target)
+    dequantize: Callable[..., Tensor]
+    settings: tuple[Any, ...]
     if isinstance(scheme, WeightOnlyInt4):
         scales = parameters.block_scales(weight, scheme.block_size)
         integers = parameters.quantize_blocks(weight, scales)
-        dequantize, settings = qd.dequantize_per_channel_group.default, (*_INT4, scheme.block_size, torch.float32)
-        zeros = torch.zeros(scales.shape, dtype=torch.int64)
+        dequantize = qd.dequantize_per_channel_group.default
+        settings = (*_INT4, scheme.block_size, torch.float32)
     else:
         scales = parameters.row_scales(weight)
         integers = parameters.quantize_weight(weight, scales)
         dequantize, settings = qd.dequantize_per_channel.default, (0, *_INT8)
-        zeros = torch.zeros(len(scales), dtype=torch.int64)
+    zeros = torch.zeros(scales.shape, dtype=torch.int64)
     parts = (("q", integers), ("scale", scales), ("zero", zeros))
     with graph.graph.inserting_before(user):
         constants = [add_constant(graph, f"{name}_{part}", value) for part, value in parts]
