@@ -47,6 +47,7 @@ def store_weights(graph: fx.GraphModule, scheme: WeightScheme) -> tuple[dict[str
     """
     if isinstance(scheme, DynamicInt8):
         _refuse_convolutional(graph)
+    _spell_products_as_layers(graph)
     table: dict[str, Json] = {}
     left: list[tuple[str, str]] = []
     stored: dict[str, fx.Node] = {}  # tied weights are stored once
@@ -77,8 +78,11 @@ def _refuse(graph: fx.GraphModule, node: fx.Node, scheme: WeightScheme) -> str |
     """Why a node with weights stays in float, None if it does not, or has none."""
     if node.target in _CONVOLUTIONS:
         return f"{scheme.precision} stores linear and embedding layers only; static_int8 does convolutions"
-    if node.target in _PRODUCTS and isinstance(scheme, DynamicInt8):
-        return "both factors are computed at run time, and the runtimes' dynamic kernels want one to be constant"
+    if node.target in _PRODUCTS:
+        if any(constant_of(graph, factor) is not None for factor in node.args):
+            return "its constant factor is not one matrix on the right"
+        dynamic = isinstance(scheme, DynamicInt8)
+        return "both factors are computed at run time; the runtimes' dynamic kernels want a weight" if dynamic else None
     if node.target not in _WEIGHT_POSITION:
         return None
     weight = constant_of(graph, node.args[_WEIGHT_POSITION[node.target]])
@@ -87,6 +91,20 @@ def _refuse(graph: fx.GraphModule, node: fx.Node, scheme: WeightScheme) -> str |
     if isinstance(scheme, WeightOnlyInt4) and weight.shape[1] % scheme.block_size:
         return f"its rows of {weight.shape[1]} values are no whole number of blocks of {scheme.block_size}"
     return None
+
+
+def _spell_products_as_layers(graph: fx.GraphModule) -> None:
+    """x @ constant is a linear layer without bias."""
+    for node in list(graph.graph.nodes):
+        factor = constant_of(graph, node.args[1]) if node.target in (aten.matmul.default, aten.mm.default) else None
+        if factor is None or factor.dim() != 2 or node.args[0].op == "get_attr":
+            continue
+        with graph.graph.inserting_before(node):
+            weight = add_constant(graph, f"{node.name}_weight", factor.T)
+            layer = graph.graph.call_function(aten.linear.default, (node.args[0], weight))
+        layer.meta = dict(node.meta)
+        node.replace_all_uses_with(layer)
+        graph.graph.erase_node(node)
 
 
 def _refuse_convolutional(graph: fx.GraphModule) -> None:
