@@ -100,6 +100,11 @@ def finish(trained: TrainableGraph, scheme: StaticInt8) -> QuantizedGraph:
 
 
 def _checked(calibration: Tensor | None, example: Tensor) -> Tensor:
+    if not example.is_floating_point():
+        raise ModelError(
+            f"static_int8 rounds its input, and this model's are {example.dtype} token ids; expected real numbers; "
+            "use dynamic_int8"
+        )
     wanted = ", ".join(str(size) for size in example.shape[1:])
     if calibration is None or calibration.shape[0] == 0:
         raise DataError(

@@ -9,7 +9,16 @@ from torch import Tensor, nn
 
 from compress.errors import ModelError
 from compress.models.vit import vit
-from compress.quantize import DynamicInt8, Float32, QuantizedGraph, Scheme, WeightOnlyInt4, WeightOnlyInt8, quantize
+from compress.quantize import (
+    DynamicInt8,
+    Float32,
+    QuantizedGraph,
+    Scheme,
+    StaticInt8,
+    WeightOnlyInt4,
+    WeightOnlyInt8,
+    quantize,
+)
 from compress.quantize.parameters import block_scales, quantize_blocks
 
 ROWS = torch.randn(30, 5, 64, generator=torch.Generator().manual_seed(0)) * 3 - 1
@@ -124,6 +133,12 @@ def test_a_vision_transformer_keeps_its_patches_and_attention_products_in_float(
     assert nodes.count("quantized_decomposed.quantize_per_token.default") == 5  # query, key and value share one
     exact = quantize(model, images[:1], Float32()).module(images)
     torch.testing.assert_close(graph.module(images), exact, atol=0.02, rtol=0.05)
+
+
+def test_token_ids_are_not_rounded() -> None:
+    ids = torch.zeros(1, 4, dtype=torch.int64)
+    with pytest.raises(ModelError, match=r"static_int8 rounds its input.* use dynamic_int8"):
+        quantize(Tokens(), ids, StaticInt8(), ids)
 
 
 @pytest.mark.parametrize(

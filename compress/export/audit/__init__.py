@@ -29,8 +29,7 @@ def audit(path: Path) -> Json:
         ops: operator -> count; ops_by_dtype: dtype of the first output -> count of compute operators;
         compute_ops: operators that are neither quantisation, casts, nor arithmetic on shapes;
         int8_ops, int8_op_share: those among them whose data goes in and out as int8 (ONNX: from DequantizeLinear, to
-            QuantizeLinear, a clip between which runtimes fuse counting with its operator), and products whose input is
-            stored as int8 at run time;
+            QuantizeLinear, a clip between which runtimes fuse counting with its operator);
         float_islands: names of the compute operators that are not among them, in a file that has any;
         quantize_ops, dequantize_ops, transposes: counts; dequantised weights do not count;
         macs: multiply-accumulates of one inference in convolutions and matrix products;

@@ -17,7 +17,7 @@ from compress.types import Json
 
 _CLIPS = ("Relu", "Clip")
 _NO_COMPUTE = ("Cast", "Constant", "Shape", "ConstantOfShape", "Identity")
-_MATRIX_PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul", "MatMulInteger")
+_MATRIX_PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _DATA_FIRST = ("Pad", "Resize", "Slice", "Reshape", "Clip", "Squeeze", "Unsqueeze", "Expand")
 """Operators whose first input is data and whose others say what to do with it."""
 _INT8 = (TensorProto.INT8, TensorProto.UINT8)
@@ -78,10 +78,6 @@ class _Graph:
             constant = node.input[0] in self.constants
             role: Any = "other" if constant else "quantize" if kind == "QuantizeLinear" else "dequantize"
             return Operator(name=name, kind=kind, dtype="int8", role=role)
-        if kind == "MatMulInteger":
-            return Operator(name=name, kind=kind, dtype="int8", role="compute", int8=True, macs=self.macs(node))
-        if kind == "DynamicQuantizeLinear":
-            return Operator(name=name, kind=kind, dtype="uint8", role="quantize")
         stored = self.dtype(node.output[0])
         if kind in _NO_COMPUTE or stored in (TensorProto.INT64, TensorProto.INT32, TensorProto.BOOL):
             return Operator(name=name, kind=kind, dtype=_dtype_name(stored), role="other")
@@ -179,23 +175,12 @@ def _properties(message: Any) -> list[str]:
     return [text for entry in message.metadata_props for text in (entry.key, entry.value)]
 
 
-def _is_quantization(node: NodeProto, position: int, graph: _Graph) -> bool:
-    """Whether this input holds scales or zero points: by its place, or because it is multiplied with integers."""
-    if node.op_type == "Mul":
-        other = graph.maker.get(node.input[1 - position])
-        dynamic = other is not None and other.op_type == "DynamicQuantizeLinear"
-        steps = other is not None and other.op_type == "Cast" and graph.dtype(other.input[0]) == TensorProto.INT8
-        return node.input[position] in graph.constants and (dynamic or steps)
-    first = {"MatMulInteger": 2, "GatherBlockQuantized": 2}.get(node.op_type, 1 if _is_qdq(node) else None)
-    return first is not None and position >= first and node.input[position] in graph.constants
-
-
 def _roles(nodes: Any, graph: _Graph) -> Mapping[str, str]:
     """Constant -> `weight`, `bias` or `quantization`; constants that are settings of the graph are left out."""
     roles: dict[str, str] = {}
     for node in nodes:
         for position, name in enumerate(node.input):
-            if _is_quantization(node, position, graph):
+            if _is_qdq(node) and position > 0:
                 roles[name] = "quantization"
                 continue
             if _is_qdq(node) or node.op_type == "Cast":
