@@ -86,6 +86,7 @@ def test_artifact_names(tiny: Recipe) -> None:
         "student.safetensors",
     )
     assert artifact_name("student", "static_int8", "tflite") in tiny.artifact_names()
+    assert artifact_name("student", "dynamic_int8", "onnx") == "student-dynamic-int8.onnx"
 
 
 def test_nothing_can_be_changed(tiny: Recipe) -> None:
