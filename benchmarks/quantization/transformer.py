@@ -11,7 +11,8 @@ random weights: its decibels say how much noise an encoder passes on, not what a
 
 SQNR: power of the float32 outputs over power of the difference, in dB. Every figure is of a file, run by its runtime in
 a child process one input at a time, as on a phone; ONNX Runtime's dynamic range is one of the whole input, so that in a
-batch it would depend on the other inputs.
+batch it would depend on the other inputs. ONNX Runtime's MatMulNBits leaves the classifier in float, which is worth 2.3
+dB of its 4-bit figure.
 
 Takes about 15 minutes on 2 busy cores; --quick about a minute.
 """
