@@ -41,6 +41,7 @@ from compress.export import export
 from compress.home import default_home
 from compress.models.vit import Block, vit
 from compress.quantize import DynamicInt8, Float16, Float32, Scheme, WeightOnlyInt4, WeightOnlyInt8, quantize
+from compress.store import code_version
 from compress.targets import Session, open_session
 from compress.targets.tensors import encode
 from compress.tasks import Task
@@ -114,7 +115,8 @@ def vision(quick: bool) -> Subject:
     width, depth = (48, 1) if quick else (192, 6)
     model = vit(in_channels=1, classes=10, image_size=28, patch_size=7, width=width, depth=depth, heads=3)
     schedule = Schedule(epochs=1 if quick else 3, batch_size=64, learning_rate=0.05)
-    kept = default_home() / "benchmarks" / f"vit-{width}-{depth}-{len(task.train.images)}.pt"
+    code = code_version("compress.distill", "compress.models")[:12]  # a checkpoint is of one training
+    kept = default_home() / "benchmarks" / "transformer" / f"vit-{width}-{depth}-{code}.pt"
     kept.parent.mkdir(parents=True, exist_ok=True)
     train(model, TransferSet.of_split(task.train), task.validation, schedule, seed=0, checkpoint=kept)
     count = 20 if quick else 1000
