@@ -128,7 +128,7 @@ class _HalfInside(torch.nn.Module):
         self.inner = copy.deepcopy(module).half()
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.inner(image.half())
+        logits: torch.Tensor = self.inner(image.half() if image.is_floating_point() else image)  # else token ids
         return logits.float()
 
 

@@ -118,7 +118,7 @@ class _Writer:
 
     def _dynamic_product(self, source: str, weight: StoredWeight, output: str) -> None:
         if source not in self._stored:
-            names = (f"{source}_stored", f"{source}_scale", f"{source}_zero")
+            names = (f"{source}_dynamic", f"{source}_dynamic_scale", f"{source}_dynamic_zero")
             self.nodes.append(helper.make_node("DynamicQuantizeLinear", [source], names))
             self._stored[source] = names
         stored, scale, zero = self._stored[source]

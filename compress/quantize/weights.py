@@ -28,7 +28,12 @@ from compress.types import Json
 
 aten, qd = torch.ops.aten, torch.ops.quantized_decomposed
 _CONVOLUTIONS = (aten.conv1d.default, aten.conv2d.default, aten.conv3d.default, aten.conv_transpose2d.input)
-_PRODUCTS = (aten.matmul.default, aten.bmm.default, aten.mm.default)
+_PRODUCTS = (
+    aten.matmul.default,
+    aten.bmm.default,
+    aten.mm.default,
+    aten.scaled_dot_product_attention.default,
+)
 _WEIGHT_POSITION = {aten.linear.default: 1, aten.embedding.default: 0}
 _INT8 = (-parameters.WEIGHT_MAX, parameters.WEIGHT_MAX, torch.int8)
 _INT4 = (parameters.INT4_MIN, parameters.INT4_MAX, torch.int8)

@@ -15,20 +15,30 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 from torch import nn
-from transformer_nets import build_encoder, ids
+from transformer_nets import Tied, build_encoder, ids
 
 from compress.export import export
 from compress.export.audit import audit
-from compress.quantize import DynamicInt8, Float32, QuantizedGraph, Scheme, WeightOnlyInt4, WeightOnlyInt8, quantize
+from compress.quantize import (
+    DynamicInt8,
+    Float16,
+    Float32,
+    QuantizedGraph,
+    Scheme,
+    WeightOnlyInt4,
+    WeightOnlyInt8,
+    quantize,
+)
 from compress.targets import open_session
 
 SCHEMES: dict[str, Scheme] = {
     "float32": Float32(),
+    "float16": Float16(),
     "dynamic_int8": DynamicInt8(),
     "weight_only_int8": WeightOnlyInt8(),
     "weight_only_int4": WeightOnlyInt4(),
 }
-INTEGERS = [name for name in SCHEMES if name != "float32"]
+INTEGERS = ["dynamic_int8", "weight_only_int8", "weight_only_int4"]
 BATCH = ids(48)
 LAYERS = 9  # an embedding, four linears of attention, two of the perceptron, head and gate
 WEIGHTS = 40 * 64 + 4 * 64 * 64 + 2 * 64 * 128 + 2 * 64 * 12
@@ -114,7 +124,7 @@ def run(file: Path, batch: torch.Tensor, tmp_path: Path) -> NDArray[Any]:
 
 
 def sqnr_db(signal: NDArray[Any], other: NDArray[Any]) -> float:
-    return float(10 * np.log10((signal**2).sum() / ((signal - other) ** 2).sum()))
+    return float(10 * np.log10((signal**2).sum() / (((signal - other) ** 2).sum() + 1e-20)))
 
 
 @pytest.mark.parametrize("precision", INTEGERS)
@@ -161,6 +171,23 @@ def test_onnx_dynamic_product_is_integer_arithmetic(tmp_path: Path) -> None:
     sums = (stored - int(zero)) @ integers.astype(np.int64).T
     expected = sums * (scale * scales) + model.bias.detach().numpy()
     np.testing.assert_allclose(run(files.onnx, rows, tmp_path), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("precision", INTEGERS)
+def test_weights_that_several_layers_share(precision: str, tmp_path: Path) -> None:
+    files = write_files(Tied().eval(), BATCH, SCHEMES[precision], tmp_path)
+    expected = files.graph.module(BATCH).detach().numpy()
+    floor = 100 if precision == "weight_only_int8" else 35
+    for file in (files.onnx, files.tflite):
+        assert sqnr_db(expected, run(file, BATCH, tmp_path)) > floor
+    weights = 40 * 64 + 64 * 64  # each once in TFLite; ONNX holds the table a second time, transposed
+    assert audit(files.tflite)["bytes"]["weights"] == weights // (2 if precision.endswith("4") else 1)
+
+
+def test_float16_reads_token_ids(encoder: Write, tmp_path: Path) -> None:
+    files, expected = encoder("float16"), build_encoder()(BATCH).detach().numpy()
+    for file in (files.onnx, files.tflite):
+        assert sqnr_db(expected, run(file, BATCH, tmp_path)) > 50
 
 
 def test_files_shrink(encoder: Write) -> None:

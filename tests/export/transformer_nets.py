@@ -29,6 +29,20 @@ class Encoder(nn.Module):
         return embedding / (embedding.square().sum(1, keepdim=True) + 1e-6).sqrt()
 
 
+class Tied(nn.Module):
+    """Token ids (n, 6) to logits (n, 40): a layer that reads the lookup itself, used twice, and the table once more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.tokens = nn.Embedding(VOCABULARY, WIDTH)
+        self.layer = nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        features = self.layer(torch.relu(self.layer(self.tokens(ids)))).mean(1)
+        return nn.functional.linear(features, self.tokens.weight)
+
+
 def ids(n: int) -> Tensor:
     """(n, 6) int64 in [0, 40)."""
     return torch.randint(0, VOCABULARY, (n, TOKENS), generator=torch.Generator().manual_seed(1))
