@@ -90,7 +90,7 @@ def _prepare(recipe: Recipe, home: Path, progress: Progress) -> Run:
         task = build_call(recipe.task, home=home)
         if not isinstance(task, Task):
             raise DataError(
-                f"{recipe.task.path}: returned {type(task).__name__}; expected a compress.tasks.Task; return one"
+                f"{recipe.task.where}: returned {type(task).__name__}; expected a compress.tasks.Task; return one"
             )
         stage.summary = f"{task.name}: " + ", ".join(f"{split.name} {len(split):,}" for split in task.splits())
     return Run(recipe=recipe, task=task, store=Store(home / "store", progress.note), home=home, progress=progress)

@@ -33,7 +33,9 @@ class ResNet(nn.Module):
     def __init__(self, in_channels: int, classes: int, widths: tuple[int, ...], blocks: int, stem_stride: int) -> None:
         super().__init__()
         self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, widths[0], 3, stem_stride, 1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU(inplace=True)
+            nn.Conv2d(in_channels, widths[0], 3, stem_stride, 1, bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(inplace=True),
         )
         layers: list[nn.Module] = []
         channels = widths[0]

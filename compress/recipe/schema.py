@@ -6,12 +6,13 @@ number, `5` is no text), unknown keys are errors, and nothing can be changed aft
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, model_validator
 
-from compress.recipe.calls import Part, TaskCall
+from compress.recipe.calls import Part, TaskCall, calls_in
 from compress.recipe.rules import (
     check_artifacts,
     distinct,
@@ -23,6 +24,7 @@ from compress.recipe.rules import (
 )
 from compress.recipe.training import MoreTeacherConfig, StudentConfig, TeacherConfig
 from compress.recipe.wording import refusal
+from compress.recipe.yaml_reader import Loc, Place, dotted
 from compress.types import Budget, Json
 
 Role = Literal["teacher", "student"]
@@ -147,12 +149,12 @@ def _nobody_is_idle(student: StudentConfig, info: ValidationInfo) -> StudentConf
 
 
 class Source(NamedTuple):
-    """The file that a recipe was read from; budget_lines: where each budget stands in it."""
+    """The file that a recipe was read from; places: where each value stands in it."""
 
     path: Path
     text: str
     sha256: str
-    budget_lines: tuple[int, ...]
+    places: Mapping[Loc, Place]
 
 
 class Recipe(Part):
@@ -181,10 +183,13 @@ class Recipe(Part):
     _source: Source = PrivateAttr()
 
     def model_post_init(self, context: Any, /) -> None:
-        """Remember the file, which the loader passes as the validation's context."""
+        """Remember the file, which the loader passes as the validation's context; each call learns its place in it."""
         if not isinstance(context, Source):
             raise TypeError("a recipe is made by load_recipe, which knows its file")
         self._source = context
+        for loc, call in calls_in(self):
+            place = context.places[loc]
+            call.learn_place(f"{context.path}:{place.line}:{place.column}: {dotted(loc)}")
 
     @property
     def path(self) -> Path:
@@ -205,8 +210,8 @@ class Recipe(Part):
     def budgets(self) -> tuple[Budget, ...]:
         """What the gate judges; each knows its line."""
         return tuple(
-            Budget(**config.model_dump(), line=f"{self.path}:{line}")
-            for config, line in zip(self.budget_configs, self._source.budget_lines, strict=True)
+            Budget(**config.model_dump(), line=f"{self.path}:{self._source.places['budgets', index].line}")
+            for index, config in enumerate(self.budget_configs)
         )
 
     def artifact_names(self) -> tuple[str, ...]:

@@ -1,0 +1,72 @@
+"""What a recipe plugs in may fail in any way: one line that names the callable and where the recipe names it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from compress.errors import DataError, ModelError
+from compress.recipe import Recipe, load_recipe
+from compress.stages.context import build_call
+from tests.recipe.tiny_recipe import TINY
+
+FAULTS = """\
+import sys
+from compress.errors import DataError
+from pathlib import Path
+
+def task(*, home: Path): sys.exit()
+def leaves(*, classes: int): sys.exit(1)
+def raises(*, classes: int): raise ValueError("no classes\\nand more lines")
+def wishes(*, classes: int): raise ValueError(f"expected an even number of classes, got {classes}")
+def tells(*, classes: int): raise DataError("one, two, three, four")
+def model(*, in_channels: int, classes: int, width: int): ...
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    (tmp_path / "plugged.py").write_text(FAULTS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "plugged", raising=False)
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text(TINY)
+    return load_recipe(Path("mine.yaml"))
+
+
+def altered(name: str) -> Recipe:
+    Path("mine.yaml").write_text(TINY.replace('"plugged:model", args: {width: 1}', f'"plugged:{name}"'))
+    return load_recipe(Path("mine.yaml"))
+
+
+def test_an_exit_in_a_task_is_no_exit_of_the_run(recipe: Recipe) -> None:
+    with pytest.raises(ModelError) as caught:
+        build_call(recipe.task, home=Path())
+    assert str(caught.value) == (
+        "mine.yaml:2:7: task: plugged:task: called sys.exit(None); expected a result; mend it or its args in the recipe"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("leaves", "called sys.exit(1); expected a result"),
+        ("raises", "raised ValueError: no classes; expected a result"),
+        ("wishes", "raised ValueError: expected an even number of classes, got 3"),
+    ],
+)
+def test_a_model_that_fails_is_named_with_its_place_and_key(recipe: Recipe, name: str, said: str) -> None:
+    del recipe
+    with pytest.raises(ModelError) as caught:
+        build_call(altered(name).student.model, in_channels=1, classes=3)
+    assert str(caught.value) == (
+        f"mine.yaml:7:10: student.model: plugged:{name}: {said}; mend it or its args in the recipe"
+    )
+
+
+def test_what_was_raised_on_purpose_passes_as_it_is(recipe: Recipe) -> None:
+    del recipe
+    with pytest.raises(DataError, match=r"^one, two, three, four$"):
+        build_call(altered("tells").student.model, in_channels=1, classes=3)
