@@ -112,9 +112,10 @@ def gate(
     """Judge what a run measured; the exit code is the verdict."""
     from compress.gate import exit_code, judge
     from compress.report.terminal import render_verdicts
-    from compress.run_folder import load_results
+    from compress.run_folder import check_artifacts, load_results
 
     results = load_results(folder)
+    check_artifacts(folder, results)
     budgets = tuple(dict.fromkeys(verdict.budget for verdict in results.verdicts))
     if recipe is not None:
         from compress.recipe import load_recipe
