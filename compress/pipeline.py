@@ -145,8 +145,8 @@ def _emulate(run: Run, exported: tuple[Exported, ...]) -> tuple[tuple[Emulated, 
     try:
         with run.progress.stage("find the ARM64 runtimes") as stage:
             arm64.install(run.home, lambda text: stage.advance(0, 1, text))
+        return emulate(run, config, exported)
     except ToolError as error:
         note = f"ARM64 was not measured: {error}. Its budgets are MISSING; the host's measurements are complete."
         run.progress.note(note)
         return (), (note,)
-    return emulate(run, config, exported)

@@ -22,6 +22,7 @@ from compress.targets import Session, arm64, encode, open_session
 from compress.types import Json
 
 CODE = ("compress.runtimes", "compress.targets")
+"""What runs a file, on the host as on a core."""
 CORES_AT_ONCE = 2
 
 
@@ -94,7 +95,7 @@ def _emulate_one(
         title=f"{core}: {artifact.name}",
         config={"core": core, "images": images},
         inputs={"artifact": artifact.sha256, "test": run.task.test.sha256, "installation": arm64.fingerprint(run.home)},
-        code=CODE,
+        code=(*CODE, __name__),
         libraries=(),
     )
 

@@ -78,7 +78,8 @@ def export_model(run: Run, trained: Trained, scheme: Scheme, reference_images: i
             "compress.export",
             __name__,
             "compress.stages.train",  # loads the model
-            trained.call.path.partition(":")[0],
+            "compress.distill",  # whose Normalized becomes part of the file
+            trained.call.module,
         ),
         libraries=(
             "torch",

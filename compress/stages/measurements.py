@@ -69,7 +69,16 @@ def measure(
     result += _between_formats(list(host.values()))
     for emulation in emulated:
         result += _emulated(run, emulation, host[emulation.exported.artifact.name])
-    return tuple(result)
+    return _once(result)
+
+
+def _once(measurements: Sequence[Measurement]) -> tuple[Measurement, ...]:
+    """Without the repetitions: artifacts that came out as the same bytes are one file, and were measured as each."""
+    found = {
+        (m.artifact, m.metric, m.runtime, m.target, m.split, m.reference, m.details.get("against")): m
+        for m in reversed(measurements)
+    }
+    return tuple(reversed(found.values()))
 
 
 def _on_host(exported: Exported, raw: NDArray[np.generic]) -> _OnHost:
