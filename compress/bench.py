@@ -11,6 +11,7 @@ import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from compress.errors import ModelError, RecipeError
 from compress.export.audit import audit_in_child
 from compress.store import file_sha256
 from compress.targets import Session, arm64, core_names, open_session
-from compress.types import Artifact, Format, Json, Measurement, TensorSpec
+from compress.types import Artifact, Format, Json, Measurement, Precision, TensorSpec
 
 WARMUP = 10
 ROUNDS = 5
@@ -89,13 +90,32 @@ def bench_file(
         role="file",
         path=str(file),
         format=FORMATS[file.suffix],
-        precision="static_int8" if audit["int8_op_share"] == 1 else "float32",
+        precision=_precision(audit),
         sha256=file_sha256(file),
         size_bytes=file.stat().st_size,
         inputs=info.inputs,
         outputs=info.outputs,
     )
     return Bench(artifact=artifact, audit=audit, measurements=tuple(measurements))
+
+
+def _precision(audit: Json) -> Precision | Literal["mixed"]:
+    """In what most of the file's weights are stored, and all of it computes."""
+    if audit["int8_op_share"] == 1:
+        return "static_int8"
+    stored = audit["weights_by_dtype"]
+    whole = not audit["int8_ops"] and stored.keys() <= {"float32", "float16"}
+    if not whole:
+        return "mixed"
+    return "float16" if stored.get("float16", 0) > stored.get("float32", 0) else "float32"
+
+
+def _describe_macs(audit: Json) -> str:
+    unknown = audit["unknown_ops"]
+    if not unknown:
+        return f"{audit['macs']:,} MACs"
+    kinds = ", ".join(f"{count} {kind}" for kind, count in unknown.items())
+    return f"at least {audit['macs']:,} MACs (unknown: those of {kinds})"
 
 
 def print_bench(bench: Bench, console: Console, *, as_json: bool) -> None:
@@ -106,7 +126,7 @@ def print_bench(bench: Bench, console: Console, *, as_json: bool) -> None:
     audit = bench.audit
     console.print(
         f"[bold]{escape(bench.artifact.name)}[/]  {bench.artifact.size_bytes:,} bytes,"
-        f" {audit['parameters']:,} parameters, {audit['macs']:,} MACs, {audit['int8_op_share']:.0%} int8 operators",
+        f" {audit['parameters']:,} parameters, {_describe_macs(audit)}, {audit['int8_op_share']:.0%} int8 operators",
         highlight=False,
     )
     table = Table(box=None, pad_edge=False)

@@ -39,6 +39,8 @@ METRICS: Mapping[str, str] = {
     "latency_ms": "ms",  # wall time of one inference on a real target; value is the median (p50)
     "size_bytes": "bytes",
     "int8_op_share": "fraction",  # share of compute operators that run on integers
+    "conversions": "count",  # quantisations and dequantisations at run time, read from the graph
+    "transposes": "count",  # read from the graph
 }
 """Every metric and its unit."""
 
@@ -66,6 +68,7 @@ class Artifact:
     name: what reports call it, e.g. `student-int8.tflite`.
     role: which model of the run it holds: `teacher`, `student`, `student_alone`; `file` for a user's own.
     path: relative to the run's folder (POSIX), or as the user gave it.
+    precision: `mixed` for a user's own that is none of the others whole.
     parent: sha256 of the artifact it was made from, None for a trained one.
     """
 
@@ -73,7 +76,7 @@ class Artifact:
     role: str
     path: str
     format: Format
-    precision: Precision
+    precision: Precision | Literal["mixed"]
     sha256: str
     size_bytes: int
     inputs: tuple[TensorSpec, ...] = ()

@@ -145,12 +145,11 @@ def _torch(run: Run, trained: Sequence[Trained], classes: Mapping[str, Path]) ->
 
 
 def _static(exported: Exported) -> list[Measurement]:
-    values = {
-        "size_bytes": exported.artifact.size_bytes,
-        "macs": exported.audit["macs"],
-        "parameters": exported.audit["parameters"],
-        "int8_op_share": exported.audit["int8_op_share"],
-    }
+    audit = exported.audit
+    values = {metric: audit[metric] for metric in ("parameters", "int8_op_share", "conversions", "transposes")}
+    values["size_bytes"] = exported.artifact.size_bytes
+    if not audit["unknown_ops"]:  # a lower bound would keep a limit that the model may break
+        values["macs"] = audit["macs"]
     return [
         Measurement(
             metric=metric,
