@@ -26,8 +26,8 @@ from compress.targets import Session, arm64, core_names, open_session
 from compress.types import Artifact, Format, Json, Measurement, Precision, TensorSpec
 
 WARMUP = 10
-ROUNDS = 5
-"""Of a latency: its interval comes from the spread between them."""
+MOST_ROUNDS = 5
+"""Of a latency: its interval comes from the spread between them. Fewer, where the inferences cannot be shared out."""
 MOST_VALUES = 1 << 26
 FORMATS: dict[str, Format] = {".onnx": "onnx", ".tflite": "tflite"}
 
@@ -68,11 +68,12 @@ def bench_file(
         ToolError: the ARM64 runtimes cannot be had here.
     """
     known = ("host", *core_names())
+    targets = tuple(dict.fromkeys(targets))
     for target in targets:
         if target not in known:
             raise RecipeError(f"--target {target}: unknown; expected one of {', '.join(known)}")
     if file.suffix not in FORMATS:
-        raise ModelError(f"{file}: suffix is {file.suffix or 'missing'}; expected .onnx or .tflite; rename the file")
+        raise ModelError(f"{file}: suffix is {file.suffix or 'missing'}; expected .onnx or .tflite; {_advise(file)}")
     audit = audit_in_child(file)
     if set(targets) != {"host"}:
         arm64.install(home, lambda text: print(text, file=sys.stderr))
@@ -81,6 +82,7 @@ def bench_file(
         with open_session(target, home, timeout_s=timeout_s) as session:
             info = session.describe(file)
             sample = _random_input(file, info.inputs, seed)
+            _refuse_dead(file, target, session.run(file, sample))
             if session.how == "native":
                 measurements.append(_time(session, file, sample, inferences, threads, info.runtime))
             else:
@@ -97,6 +99,24 @@ def bench_file(
         outputs=info.outputs,
     )
     return Bench(artifact=artifact, audit=audit, measurements=tuple(measurements))
+
+
+def _refuse_dead(file: Path, target: str, outputs: NDArray[np.generic]) -> None:
+    """A model that computes NaN is as fast as any: its figures would be believed."""
+    bad = outputs.size - int(np.isfinite(outputs).sum())
+    if bad:
+        raise ModelError(
+            f"{file} on {target}: {bad} of {outputs.size} output values are not finite; expected finite outputs of a"
+            " random input in [0, 1); look for NaN weights, or for an input that is meant to be scaled otherwise"
+        )
+
+
+def _advise(file: Path) -> str:
+    if file.suffix == ".safetensors":
+        return "weights alone run nowhere: name a model file that was made of them"
+    if file.suffix in (".pt", ".pth"):
+        return "export the model first; `compress run` does, from weights too"
+    return "if it is a model in one of these formats, rename it"
 
 
 def _precision(audit: Json) -> Precision | Literal["mixed"]:
@@ -172,9 +192,9 @@ def _time(
     from compress.measure.latency import latency
     from compress.measure.machine import machine_facts
 
-    rounds = min(ROUNDS, inferences)
-    per_round = math.ceil(inferences / rounds)
-    samples = [session.time(file, sample, warmup=WARMUP, n=per_round, threads=threads) for _ in range(rounds)]
+    rounds = next(n for n in range(min(MOST_ROUNDS, inferences), 0, -1) if inferences % n == 0)
+    n = inferences // rounds
+    samples = [session.time(file, sample, warmup=WARMUP, n=n, threads=threads) for _ in range(rounds)]
     details = {"threads": threads, "warmup": WARMUP, "machine": machine_facts()}
     return latency(file_sha256(file), samples, runtime=runtime, target="host", details=details)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -64,7 +66,7 @@ def run(
     from compress.pipeline import execute, follow
     from compress.progress import Progress
     from compress.recipe import load_recipe
-    from compress.report.terminal import render
+    from compress.report.terminal import render, render_verdicts
 
     loaded = load_recipe(recipe)
     folder = output if output is not None else Path("artifacts") / loaded.name
@@ -77,27 +79,27 @@ def run(
         results = execute(loaded, folder, default_home(), progress)
     finally:
         progress.close()
-    render(results, console)
-    if not quiet:
-        _print_next(folder, recipe, results)
+    if quiet:
+        render_verdicts(results, console)
+    else:
+        render(results, console)
+        _print_next(folder, recipe, output, results)
     raise typer.Exit(exit_code(results.verdicts))
 
 
-def _print_next(folder: Path, recipe: Path, results: Results) -> None:
+def _print_next(folder: Path, recipe: Path, output: Path | None, results: Results) -> None:
     files = [artifact.path for artifact in results.artifacts if artifact.format != "safetensors"]
     cores = [m.target for m in results.measurements if m.metric == "instructions"]
     target = f" --target {cores[-1]}" if cores else ""
     program = Path(sys.argv[0])
     name = f"{sys.executable} -m compress" if program.name == "__main__.py" else os.path.relpath(program)
-    lines = [
-        "",
-        f"Report   {folder / 'report.html'}",
-        f"Models   {folder / 'models'}",
-        "",
-        "Next:",
-        f"  {name} gate {folder}   # the verdict again, as an exit code",
-        f"  {name} bench {folder / files[-1]}{target}   # any model file, on any target",
-        f"  {name} run {recipe}   # after editing it: only what changed runs again",
+    again = ["run", str(recipe), *(["-o", str(output)] if output is not None else [])]
+    lines = ["", f"Report   {folder / 'report.html'}", f"Models   {folder / 'models'}", "", "Next:"]
+    if results.verdicts:
+        lines.append(f"  {name} gate {shlex.quote(str(folder))}   # the verdict again, as an exit code")
+    lines += [
+        f"  {name} bench {shlex.quote(str(folder / files[-1]))}{target}   # any model file, on any target",
+        f"  {name} {shlex.join(again)}   # after editing it: only what changed runs again",
     ]
     print("\n".join(lines))
 
@@ -123,7 +125,7 @@ def gate(
         budgets = load_recipe(recipe).budgets
     verdicts = judge(budgets, results.artifacts, results.measurements)
     code = exit_code(verdicts)
-    render_verdicts(verdicts, _console())
+    render_verdicts(dataclasses.replace(results, verdicts=verdicts), _console())
     raise typer.Exit(code)
 
 

@@ -30,7 +30,7 @@ METRICS: Mapping[str, str] = {
     "gap_recovered": "ratio",  # (student - student alone) / (teacher - student alone), accuracies on the same images
     "agreement": "fraction",  # share of images with the same class; against what: compress.measure.comparison
     "max_abs_difference": "logits",  # largest absolute difference; against what: compress.measure.comparison
-    "sqnr_db": "dB",  # signal to noise of the logits; against what: compress.measure.comparison
+    "sqnr_db": "dB",  # signal to noise of the logits, within ±MOST_SQNR_DB; against what: compress.measure.comparison
     "bit_exact": "fraction",  # share of images with equal logits; against what: compress.measure.comparison
     "parameters": "count",
     "macs": "count",  # multiply-accumulates of one inference, read from the graph
@@ -43,6 +43,9 @@ METRICS: Mapping[str, str] = {
     "transposes": "count",  # read from the graph
 }
 """Every metric and its unit."""
+
+MOST_SQNR_DB = 200.0
+"""The `sqnr_db` of outputs that are identical, and so have no noise: beyond what float32 can resolve (about 150 dB)."""
 
 
 @dataclass(frozen=True, kw_only=True)
