@@ -41,6 +41,8 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
     Raises:
         CompressError: any of its kinds; nothing half-written is left under a final name.
     """
+    if not recipe.budgets:
+        progress.note(f"{recipe.path}: sets no budgets, so that the run will end without a verdict, with exit code 5")
     check_folder(folder)
     with folder_lock(folder):
         run = _prepare(recipe, home, progress)

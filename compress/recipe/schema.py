@@ -10,20 +10,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
+from compress.recipe.budget_rules import Plan, find_faults, find_name_faults
+from compress.recipe.budgets import BudgetConfig
 from compress.recipe.calls import Part, TaskCall, calls_in
 from compress.recipe.rules import (
-    check_artifacts,
     distinct,
     known_core,
-    known_metric,
-    known_target,
-    one_limit,
     run_name,
 )
 from compress.recipe.training import MoreTeacherConfig, StudentConfig, TeacherConfig
-from compress.recipe.wording import refusal
+from compress.recipe.wording import all_errors, refusal
 from compress.recipe.yaml_reader import Loc, Place, dotted
 from compress.types import Budget, Json
 
@@ -93,34 +100,38 @@ class BenchmarkConfig(Part):
     arm64: Arm64Config | None = None
 
 
-class BudgetConfig(Part):
-    """A limit, and what must keep it; compress.types.Budget says what each key means."""
-
-    metric: Annotated[str, AfterValidator(known_metric)]
-    artifact: str
-    target: Annotated[str, AfterValidator(known_target)] | None = None
-    runtime: str | None = None
-    at_most: float | None = None
-    at_least: float | None = None
-    relative_to: str | None = None
-    judge: Literal["estimate", "interval"] = "estimate"
-
-    @model_validator(mode="after")
-    def _has_one_limit(self) -> BudgetConfig:
-        one_limit(self.at_most, self.at_least)
-        return self
-
-
 def _distinct_schemes(entries: tuple[QuantizeConfig, ...]) -> tuple[QuantizeConfig, ...]:
     distinct([entry.scheme for entry in entries])
     return entries
 
 
-def _check_budget(budget: BudgetConfig, info: ValidationInfo) -> BudgetConfig:
-    if {"student", "quantize", "formats", "more_teachers"} <= info.data.keys():  # else their own errors come first
-        names = _artifact_names(*(info.data[key] for key in ("student", "quantize", "formats", "more_teachers")))
-        check_artifacts(budget.artifact, budget.relative_to, names)
+def _check_budget(written: Json, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> BudgetConfig:
+    """Read a budget and hold it against the rest of the recipe; a key that is wrong hides no other."""
+    plan = _plan(info.data)
+    try:
+        budget: BudgetConfig = read(written)
+    except ValidationError as error:
+        if plan is None or not isinstance(written, dict):
+            raise
+        raise all_errors("budget", error, find_name_faults(written, plan)) from error
+    if plan is not None and (faults := find_faults(Budget(**budget.model_dump()), plan)):
+        raise ValidationError.from_exception_data("budget", faults)
     return budget
+
+
+def _plan(data: Mapping[str, Any]) -> Plan | None:
+    """What the recipe makes and measures; None where mistakes in it come first."""
+    made_of = ("student", "quantize", "formats", "more_teachers")
+    if not {*made_of, "benchmark"} <= data.keys():
+        return None
+    benchmark: BenchmarkConfig = data["benchmark"]
+    return Plan(
+        names=_artifact_names(*(data[key] for key in made_of)),
+        formats=data["formats"],
+        rounds=benchmark.host.rounds if benchmark.host else None,
+        cores=benchmark.arm64.cores if benchmark.arm64 else (),
+        compare_alone=data["student"].compare_alone,
+    )
 
 
 def _artifact_names(
@@ -176,7 +187,7 @@ class Recipe(Part):
     formats: Annotated[tuple[FileFormat, ...], AfterValidator(distinct)]
     verify: VerifyConfig = VerifyConfig()
     benchmark: BenchmarkConfig = BenchmarkConfig()
-    budget_configs: tuple[Annotated[BudgetConfig, AfterValidator(_check_budget)], ...] = Field(
+    budget_configs: tuple[Annotated[BudgetConfig, WrapValidator(_check_budget)], ...] = Field(
         default=(), alias="budgets"
     )
 
