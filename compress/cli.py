@@ -67,6 +67,7 @@ def run(
     from compress.progress import Progress
     from compress.recipe import load_recipe
     from compress.report.terminal import render, render_verdicts
+    from compress.run_folder import find_other_recipe
 
     loaded = load_recipe(recipe)
     folder = output if output is not None else Path("artifacts") / loaded.name
@@ -75,6 +76,8 @@ def run(
         follow(loaded, default_home(), Progress(console, quiet=True))
         raise typer.Exit
     progress = Progress(console, quiet=quiet)
+    if other := find_other_recipe(folder, loaded):
+        progress.note(_replace(folder, other, recipe, output))
     try:
         results = execute(loaded, folder, default_home(), progress)
     finally:
@@ -85,6 +88,18 @@ def run(
         render(results, console)
         _print_next(folder, recipe, output, results)
     raise typer.Exit(exit_code(results.verdicts))
+
+
+def _replace(folder: Path, other: str, recipe: Path, output: Path | None) -> str:
+    """What to say where another recipe's run is replaced; only who has named the folder may have meant that."""
+    from compress.errors import RecipeError
+
+    if output is None:
+        raise RecipeError(
+            f"{recipe}: its name is that of {other} too, whose run is in {folder}; expected a name of its own; change"
+            f" it, or choose a folder with --output (-o {folder} replaces that run)"
+        )
+    return f"{folder} holds the run of {other}, which this one of {recipe} replaces"
 
 
 def _print_next(folder: Path, recipe: Path, output: Path | None, results: Results) -> None:

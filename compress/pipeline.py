@@ -19,7 +19,7 @@ from compress.stages.context import Run, build_call
 from compress.stages.evaluate import Emulated, emulate, host_outputs, time_on_host
 from compress.stages.export import Exported, export_model, read_scheme, weights_artifact
 from compress.stages.measurements import measure
-from compress.stages.plan import check_plan, read_transfer_set
+from compress.stages.plan import check_plan, note_small_test, read_transfer_set
 from compress.stages.provenance import provenance
 from compress.stages.teach import Teachers, make_lesson, measure_teachers, obtain_callables, obtain_teachers
 from compress.stages.train import Trained, classify_test, train_model
@@ -41,8 +41,6 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
     Raises:
         CompressError: any of its kinds; nothing half-written is left under a final name.
     """
-    if not recipe.budgets:
-        progress.note(f"{recipe.path}: sets no budgets, so that the run will end without a verdict, with exit code 5")
     check_folder(folder)
     with folder_lock(folder):
         run = _prepare(recipe, home, progress)
@@ -63,7 +61,7 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
             verdicts=judge(recipe.budgets, artifacts, measurements),
             audits={each.artifact.sha256: each.audit for each in exported},
             provenance=provenance(run, trained, exported),
-            notes=notes,
+            notes=(*note_small_test(run), *notes),
         )
         models = {each.artifact.path: each.file for each in exported}
         models |= {artifact.path: each.path for artifact, each in zip(weights, trained, strict=True)}
@@ -88,6 +86,8 @@ def follow(recipe: Recipe, home: Path, progress: Progress) -> None:
 
 
 def _prepare(recipe: Recipe, home: Path, progress: Progress) -> Run:
+    if not recipe.budgets:
+        progress.note(f"{recipe.path}: sets no budgets; the run will end without a verdict, with exit code 5; add one")
     with progress.stage("load the data") as stage:
         task = build_call(recipe.task, home=home)
         if not isinstance(task, Task):
@@ -133,7 +133,7 @@ def _generations(run: Run, teachers: Teachers, transfer: TransferSet) -> tuple[T
 
 def _export(run: Run, trained: tuple[Trained, ...]) -> tuple[Exported, ...]:
     teacher, student, *_ = trained
-    images = run.recipe.verify.images
+    images = min(run.recipe.verify.images, len(run.task.test))
     exported = export_model(run, teacher, Float32(), images)
     for config in run.recipe.quantize:
         exported += export_model(run, student, read_scheme(config), images)

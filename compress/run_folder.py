@@ -15,6 +15,7 @@ from pathlib import Path
 
 from compress import __version__
 from compress.errors import DataError, NoVerdictError, RecipeError
+from compress.recipe import Recipe
 from compress.store import file_sha256, folder_lock, write_atomic
 from compress.store.files import UNFINISHED, explain_disk
 from compress.types import SCHEMA_VERSION, Json, Measurement, Results
@@ -40,6 +41,20 @@ def check_folder(folder: Path) -> None:
             f"{folder}: holds {strange[0]} and is no run's folder; expected a new, an empty or an older run's"
             " folder; choose another with --output"
         )
+
+
+def find_other_recipe(folder: Path, recipe: Recipe) -> str | None:
+    """The file of the recipe whose run is in a folder, if it is another one than this: two recipes may have one name.
+
+    An edited recipe is the same one; a file in another place is another, unless it has the same bytes.
+    """
+    try:
+        found = load_results(folder).provenance["recipe"]
+        if found["sha256"] != recipe.sha256 and Path(found["path"]).resolve() != recipe.path.resolve():
+            return str(found["path"])
+    except (OSError, NoVerdictError, DataError, KeyError, TypeError):
+        return None  # unfinished, damaged, or of a version that did not write it down
+    return None
 
 
 def write_run(folder: Path, results: Results, models: Mapping[str, Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -9,9 +10,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from compress import pipeline
 from compress.cli import app
 from compress.errors import DataError, RecipeError, ToolError
-from compress.run_folder import check_artifacts, check_folder, load_results, write_run
+from compress.recipe import load_recipe
+from compress.run_folder import check_artifacts, check_folder, find_other_recipe, load_results, write_run
 from compress.types import Artifact, Budget, Results, Verdict
 
 MODEL = b"a model"
@@ -72,6 +75,33 @@ def test_folders_that_a_run_has_written_are_ours(finished: Path) -> None:
     check_folder(finished)
     (finished / "results.json").write_text(json.dumps({"schema_version": 0, "artifacts": [], "verdicts": []}))
     check_folder(finished)
+
+
+def test_the_run_of_another_recipe_of_the_same_name_is_not_replaced_unsaid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quickstart = (Path(__file__).parents[1] / "pipelines" / "quickstart.yaml").read_text()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(pipeline, "execute", lambda *_: results())
+    Path("mine.yaml").write_text(quickstart)
+    mine = load_recipe(Path("mine.yaml"))
+    made_by = {"recipe": {"path": "mine.yaml", "sha256": mine.sha256}}
+    Path("model").write_bytes(MODEL)
+    folder = Path("artifacts/quickstart")
+    write_run(folder, dataclasses.replace(results(), provenance=made_by), {"models/student-int8.tflite": Path("model")})
+    assert find_other_recipe(folder, mine) is None
+    Path("mine.yaml").write_text(quickstart + "# edited\n")
+    assert find_other_recipe(folder, load_recipe(Path("mine.yaml"))) is None
+    Path("yours.yaml").write_text(quickstart)
+    assert find_other_recipe(folder, load_recipe(Path("yours.yaml"))) is None  # the same bytes
+    Path("yours.yaml").write_text(quickstart + "# other\n")
+    refused = CliRunner().invoke(app, ["run", "yours.yaml"])
+    assert isinstance(refused.exception, RecipeError)
+    assert str(refused.exception).startswith(
+        "yours.yaml: its name is that of mine.yaml too, whose run is in artifacts/"
+    )
+    named = CliRunner().invoke(app, ["run", "yours.yaml", "-o", str(folder)])
+    assert "artifacts/quickstart holds the run of mine.yaml, which this one of yours.yaml replaces" in named.output
 
 
 def test_a_folder_in_the_place_of_the_manifest(finished: Path, tmp_path: Path) -> None:

@@ -89,7 +89,8 @@ def _emulate_one(
     run: Run, config: Arm64Config, core: str, exported: Exported, session: Callable[[], Session]
 ) -> Emulated:
     artifact = exported.artifact
-    images = config.images if artifact.precision == "static_int8" else config.float_images
+    wanted = config.images if artifact.precision == "static_int8" else config.float_images
+    images = min(wanted, len(run.task.test))
     step = Step(
         name="emulate",
         title=f"{core}: {artifact.name}",

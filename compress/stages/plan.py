@@ -54,6 +54,22 @@ def read_transfer_set(run: Run) -> TransferSet:
     return found
 
 
+def note_small_test(run: Run) -> tuple[str, ...]:
+    """One sentence for each number of test images that the recipe asks for and the task does not have.
+
+    All that there are take their place; a limit that was meant for more is then judged on fewer.
+    """
+    arm64, have = run.recipe.benchmark.arm64, len(run.task.test)
+    asked = {"verify.images": run.recipe.verify.images}
+    if arm64 is not None:
+        asked |= {"benchmark.arm64.images": arm64.images, "benchmark.arm64.float_images": arm64.float_images}
+    return tuple(
+        f"{key} asks for {wanted:,} images, and the test split of task {run.task.name} has {have:,}: those are used."
+        for key, wanted in asked.items()
+        if wanted > have
+    )
+
+
 def check_plan(run: Run, transfer: TransferSet, callables: tuple[ProbabilityTeacher, ...]) -> None:
     """Refuse a student that could not learn from its teachers, before the teachers are trained.
 
