@@ -77,6 +77,8 @@ def _explain_disk(error: OSError) -> tuple[int, str] | None:
     where = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
     if error.errno in (errno.EACCES, errno.EPERM):
         return ToolError.exit_code, f"{where}; expected permission to use it; change its permissions or choose another"
+    if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+        return ToolError.exit_code, f"{where}; expected a path that can exist; choose another"
     if error.errno in (errno.ENOSPC, errno.EROFS, errno.EDQUOT):
         return ToolError.exit_code, f"{where}; expected a writable folder with free space; choose another"
     return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
 import pytest
@@ -15,7 +17,7 @@ def end(code: object) -> int:
 
     @app.command()
     def command() -> None:
-        if isinstance(code, typer.Exit):
+        if isinstance(code, Exception):
             raise code
         sys.exit(code)  # type: ignore[arg-type]
 
@@ -35,6 +37,13 @@ def _no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_exit_in_the_middle_of_the_work_is_a_bug(code: object, capsys: pytest.CaptureFixture[str]) -> None:
     assert end(code) == 70
     assert f"compress: sys.exit({code!r}) was called in the middle of the work" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.ENOSPC])
+def test_what_the_system_refuses_is_one_line(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert end(OSError(number, os.strerror(number), "x" * 300)) == 4
+    (line,) = capsys.readouterr().err.splitlines()
+    assert os.strerror(number) in line
 
 
 @pytest.mark.parametrize("code", [0, 1])

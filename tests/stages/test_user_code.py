@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from compress.errors import DataError, ModelError
 from compress.recipe import Recipe, load_recipe
 from compress.stages.context import build_call
+from compress.stages.plan import _try_model
+from compress.stages.teach import _callable_teacher
+from compress.tasks.digits import digits
 from tests.recipe.tiny_recipe import TINY
 
 FAULTS = """\
@@ -23,6 +28,13 @@ def raises(*, classes: int): raise ValueError("no classes\\nand more lines")
 def wishes(*, classes: int): raise ValueError(f"expected an even number of classes, got {classes}")
 def tells(*, classes: int): raise DataError("one, two, three, four")
 def model(*, in_channels: int, classes: int, width: int): ...
+def predictor(): return lambda images: sys.exit(0)
+
+from torch import nn
+
+class Leaves(nn.Module):
+    def __init__(self, classes: int): super().__init__()
+    def forward(self, x): sys.exit(0)
 """
 
 
@@ -64,6 +76,24 @@ def test_a_model_that_fails_is_named_with_its_place_and_key(recipe: Recipe, name
     assert str(caught.value) == (
         f"mine.yaml:7:10: student.model: plugged:{name}: {said}; mend it or its args in the recipe"
     )
+
+
+def test_a_model_that_exits_when_it_is_shown_images(recipe: Recipe) -> None:
+    del recipe
+    mine = altered("Leaves")
+    run: Any = SimpleNamespace(recipe=mine, task=digits())
+    with pytest.raises(ModelError, match=r"plugged:Leaves: the model, on images of .*, called sys.exit\(0\)"):
+        _try_model(run, mine.student.model)
+
+
+def test_a_predictor_that_exits_when_it_is_asked(recipe: Recipe) -> None:
+    del recipe
+    text = TINY.replace("student:", 'more_teachers: [{probabilities: {call: "plugged:predictor"}}]\nstudent:', 1)
+    Path("mine.yaml").write_text(text)
+    call = load_recipe(Path("mine.yaml")).more_teachers[0].probabilities
+    assert call
+    with pytest.raises(ModelError, match=r"more_teachers\[0\].probabilities: plugged:predictor: the function that it"):
+        _callable_teacher(call).predict(digits().test.images[:1])
 
 
 def test_what_was_raised_on_purpose_passes_as_it_is(recipe: Recipe) -> None:
