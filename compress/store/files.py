@@ -101,7 +101,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
     """
     path = folder / ".lock"
     with explain_disk(folder):
-        made = _make_folder(folder)
+        made = make_folder(folder)
         lock = FileLock(path)
         try:
             lock.acquire(blocking=False)
@@ -119,7 +119,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _make_folder(folder: Path) -> list[Path]:
+def make_folder(folder: Path) -> list[Path]:
     """Make it; returns what had to be made, the innermost first.
 
     Raises:

@@ -50,7 +50,14 @@ def add_a_branch(model: Any) -> None:
     model.subgraphs.append(model.subgraphs[0])
 
 
-@pytest.mark.parametrize("alter", [lambda _: None, forget_builtin_codes, make_unsigned, add_a_branch])
+def leave_out_what_is_zero_or_empty(model: Any) -> None:
+    for tensor in model.subgraphs[0].tensors:
+        tensor.quantization.zeroPoint = None
+
+
+@pytest.mark.parametrize(
+    "alter", [lambda _: None, forget_builtin_codes, make_unsigned, add_a_branch, leave_out_what_is_zero_or_empty]
+)
 def test_a_tflite_file_of_another_writer(tmp_path: Path, alter: Callable[[Any], None]) -> None:
     report = audit(altered(write_tflite(tmp_path / "model.tflite", quantised=True), alter))
     assert report["ops"] == {"CONV_2D": 1, "FULLY_CONNECTED": 1}
@@ -135,6 +142,18 @@ def test_conversions_that_a_runtime_fuses_do_not_count(tmp_path: Path) -> None:
     ]
     report = audit(write(tmp_path / "b.onnx", island, (TensorProto.FLOAT, [1, 4, 6, 6]), constants))
     assert (report["quantize_ops"], report["dequantize_ops"], report["conversions"]) == (1, 2, 1)
+
+
+def test_weights_in_nodes_are_weights(tmp_path: Path) -> None:
+    model = onnx.load(write_onnx(tmp_path / "model.onnx"))
+    expected = audit(tmp_path / "model.onnx")
+    nodes = [helper.make_node("Constant", [], [tensor.name], value=tensor) for tensor in model.graph.initializer]
+    old = list(model.graph.node)
+    del model.graph.initializer[:], model.graph.node[:]
+    model.graph.node.extend([*nodes, *old])
+    onnx.save(model, tmp_path / "nodes.onnx")
+    report = audit(tmp_path / "nodes.onnx")
+    assert [report[key] for key in ("parameters", "macs")] == [expected[key] for key in ("parameters", "macs")]
 
 
 def test_half_floats_are_called_so(tmp_path: Path) -> None:

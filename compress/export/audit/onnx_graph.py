@@ -30,6 +30,9 @@ class Graph:
 
     def __init__(self, model: ModelProto) -> None:
         self.constants: dict[str, TensorProto] = {tensor.name: tensor for tensor in model.graph.initializer}
+        for node in model.graph.node:  # some exporters keep their weights in nodes
+            if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
+                self.constants[node.output[0]] = node.attribute[0].t
         self.maker: dict[str, NodeProto] = {name: node for node in model.graph.node for name in node.output}
         self.readers: dict[str, list[NodeProto]] = {}
         for node in model.graph.node:

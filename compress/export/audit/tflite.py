@@ -51,8 +51,8 @@ def _report(model: Any, content: bytes) -> Json:
 
 def _operator(model: Any, graph: Any, op: Any, number: int) -> Operator:
     kind = _kind(model, op)
-    inputs = [graph.tensors[index] for index in op.inputs if index >= 0]
-    outputs = [graph.tensors[index] for index in op.outputs]
+    inputs = [graph.tensors[index] for index in _vector(op.inputs) if index >= 0]
+    outputs = [graph.tensors[index] for index in _vector(op.outputs)]
     constant = all(_data(model, tensor) is not None for tensor in inputs)
     data = [
         _DTYPES[t.type]
@@ -60,8 +60,8 @@ def _operator(model: Any, graph: Any, op: Any, number: int) -> Operator:
         if not (_data(model, t) is not None and t.type == schema.TensorType.INT32)
     ]
     integer = all(dtype in _INT8 for dtype in data)
-    dtype = _DTYPES[outputs[0].type]
-    name = _text(outputs[0].name) or f"{kind}_{number}"
+    dtype = _DTYPES[outputs[0].type] if outputs else "none"
+    name = (outputs and _text(outputs[0].name)) or f"{kind}_{number}"
     if kind in ("QUANTIZE", "DEQUANTIZE"):
         # int8 to int8, a change of scale, is arithmetic; and a weight's is done once, when the model is loaded.
         role = "compute" if integer else "other" if constant else kind.lower()
@@ -82,8 +82,8 @@ def _kind(model: Any, op: Any) -> str:
 def _macs(kind: str, inputs: list[Any], outputs: list[Any]) -> int | None:
     if kind not in _MATRIX_PRODUCTS:
         return None if kind.startswith(_UNKNOWN) or "SEQUENCE_" in kind or kind in ("LSTM", "RNN") else 0
-    shapes = [[int(size) for size in tensor.shape] for tensor in inputs]
-    output = math.prod(int(size) for size in outputs[0].shape)
+    shapes = [_vector(tensor.shape) for tensor in inputs]
+    output = math.prod(_vector(outputs[0].shape))
     if kind in ("CONV_2D", "CONV_3D"):  # weight (out, height, width, in / groups)
         return output * math.prod(shapes[1][1:])
     if kind == "DEPTHWISE_CONV_2D":  # weight (1, height, width, out)
@@ -98,7 +98,7 @@ def _bytes(model: Any, graph: Any, content: bytes) -> Bytes:
     parts = Bytes()
     for op in graph.operators:
         kind = _kind(model, op)
-        for position, index in enumerate(op.inputs):
+        for position, index in enumerate(_vector(op.inputs)):
             if index >= 0:
                 _count_constant(model, graph.tensors[index], parts, position == 2 and kind in _MATRIX_PRODUCTS)
     parts.quantization = _quantization_bytes(content)
@@ -115,12 +115,13 @@ def _count_constant(model: Any, tensor: Any, parts: Bytes, is_bias: bool) -> Non
     if tensor.type in (schema.TensorType.INT32, schema.TensorType.INT64) and not is_bias:
         return  # axes, paddings, shapes: part of the graph
     parts.counted.add(str(tensor.buffer))
-    parts.parameters += math.prod(int(size) for size in tensor.shape)
-    if is_bias or len(tensor.shape) == 1:
+    elements = math.prod(_vector(tensor.shape))
+    parts.parameters += elements
+    if is_bias or len(_vector(tensor.shape)) == 1:
         parts.biases += len(data)
     else:
         parts.weights += len(data)
-        parts.weights_by_dtype[_DTYPES[tensor.type]] += math.prod(int(size) for size in tensor.shape)
+        parts.weights_by_dtype[_DTYPES[tensor.type]] += elements
 
 
 def _quantization_bytes(content: bytes) -> int:
@@ -138,6 +139,11 @@ def _quantization_bytes(content: bytes) -> int:
     return sum(sizes.values())
 
 
+def _vector(numbers: Any) -> list[int]:
+    """A vector of the flatbuffer; writers leave out empty ones."""
+    return [] if numbers is None else [int(number) for number in numbers]
+
+
 def _size(array: Any) -> int:
     return 0 if array is None else int(np.asarray(array).nbytes)
 
@@ -151,13 +157,13 @@ def _data(model: Any, tensor: Any) -> Any:
 def _spec(tensor: Any) -> Json:
     q = tensor.quantization
     quantised = q is not None and q.scale is not None and len(q.scale) == 1
-    signature = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature
+    signature = _vector(tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature)
     return {
         "name": _text(tensor.name),
-        "shape": [None if size < 0 else int(size) for size in signature],
+        "shape": [None if size < 0 else size for size in signature],
         "dtype": _DTYPES[tensor.type],
         "scale": float(q.scale[0]) if quantised else None,
-        "zero_point": int(q.zeroPoint[0]) if quantised else None,
+        "zero_point": next(iter(_vector(q.zeroPoint)), 0) if quantised else None,
     }
 
 
