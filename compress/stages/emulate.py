@@ -89,8 +89,7 @@ def _emulate_one(
     run: Run, config: Arm64Config, core: str, exported: Exported, session: Callable[[], Session]
 ) -> Emulated:
     artifact = exported.artifact
-    wanted = config.images if artifact.precision == "static_int8" else config.float_images
-    images = min(wanted, len(run.task.test))
+    images = min(config.images if artifact.precision == "static_int8" else config.float_images, len(run.task.test))
     step = Step(
         name="emulate",
         title=f"{core}: {artifact.name}",
