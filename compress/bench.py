@@ -9,6 +9,7 @@ import dataclasses
 import json
 import math
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -30,6 +31,16 @@ MOST_ROUNDS = 5
 """Of a latency: its interval comes from the spread between them. Fewer, where the inferences cannot be shared out."""
 MOST_VALUES = 1 << 26
 FORMATS: dict[str, Format] = {".onnx": "onnx", ".tflite": "tflite"}
+
+_SCHEMES: Mapping[str, Precision] = {
+    "float32": "float32",
+    "float16": "float16",
+    "int8": "weight_only_int8",
+    "uint8": "weight_only_int8",
+    "int4": "weight_only_int4",
+    "uint4": "weight_only_int4",
+}
+"""Where no operator computes on integers: in what the weights are stored -> what that is called."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,14 +131,15 @@ def _advise(file: Path) -> str:
 
 
 def _precision(audit: Json) -> Precision | Literal["mixed"]:
-    """In what most of the file's weights are stored, and all of it computes."""
-    if audit["int8_op_share"] == 1:
+    """The scheme that such a file comes from: what its operators give, and in what most of its weights are stored."""
+    given, stored = audit["ops_by_dtype"], audit["weights_by_dtype"]
+    if given and given.keys() <= {"int8", "uint8"}:
         return "static_int8"
-    stored = audit["weights_by_dtype"]
-    whole = not audit["int8_ops"] and stored.keys() <= {"float32", "float16"}
-    if not whole:
+    if "DynamicQuantizeLinear" in audit["ops"] or (audit["int8_ops"] and not given.keys() & {"int8", "uint8"}):
+        return "dynamic_int8"
+    if audit["int8_ops"]:
         return "mixed"
-    return "float16" if stored.get("float16", 0) > stored.get("float32", 0) else "float32"
+    return _SCHEMES.get(max(stored, key=stored.__getitem__, default="float32"), "mixed")
 
 
 def _describe_macs(audit: Json) -> str:

@@ -22,7 +22,7 @@ from compress.stages.measurements import measure
 from compress.stages.plan import check_plan, note_small_test, read_transfer_set
 from compress.stages.provenance import provenance
 from compress.stages.teach import Teachers, make_lesson, measure_teachers, obtain_callables, obtain_teachers
-from compress.stages.train import Trained, classify_test, train_model
+from compress.stages.train import Trained, classify_test, train_alone, train_model
 from compress.store import Store, folder_lock
 from compress.targets import arm64
 from compress.tasks import Task
@@ -107,7 +107,7 @@ def _train(run: Run) -> tuple[Trained, ...]:
     teachers = obtain_teachers(run, callables)
     measure_teachers(run, teachers)
     *earlier, student = _generations(run, teachers, transfer)
-    alone = [train_model(run, "student_alone", config.model, config.train)] if config.compare_alone else []
+    alone = [train_alone(run)] if config.compare_alone else []
     first, *more = teachers.trained
     return first, student, *alone, *more, *earlier
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, get_args
 SCHEMA_VERSION = 1
 
 Format = Literal["onnx", "tflite", "safetensors"]
-Precision = Literal["float32", "float16", "static_int8"]
+Precision = Literal["float32", "float16", "static_int8", "dynamic_int8", "weight_only_int8", "weight_only_int4"]
 How = Literal["native", "emulated", "predicted", "static"]
 Status = Literal["PASS", "FAIL", "MISSING"]
 Json = Any

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from typer.testing import CliRunner
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 from compress.cli import app
 from compress.errors import RecipeError
 from compress.recipe import load_recipe
+from compress.recipe.schema import Scheme
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -71,6 +73,10 @@ def test_several_teachers_are_a_recipe(mine: Path) -> None:
     (shipped,) = re.findall(r"^teacher:\n(?:  .*\n)+", QUICKSTART, re.MULTILINE)
     (mine / "mine.yaml").write_text(QUICKSTART.replace(shipped, TEACHERS))
     assert len(load_recipe(mine / "mine.yaml").more_teachers) == 2
+
+
+def test_every_scheme_is_in_the_table() -> None:
+    assert set(re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)) == set(get_args(Scheme))
 
 
 def test_files_and_folders_that_the_readme_names_exist() -> None:

@@ -22,7 +22,6 @@ from torch import nn
 from trials import Figures, Options, Trials, mean_sd, print_table, read_options
 
 from compress.distill import Distillation, SoftTargets
-from compress.store import code_version
 from compress.tasks import Task
 
 GENERATIONS = 3
@@ -70,7 +69,6 @@ def measure_seed(trials: Trials, task: Task, seed: int, quick: bool) -> Figures:
     settings = {
         "task": task.name,
         "seed": seed,
-        "code": code_version("images", "born_again"),
         "schedule": repr(schedule),
     }
     return trials.run(settings, measure)
@@ -86,7 +84,10 @@ def name_all(generations: list[nn.Module], others: list[nn.Module]) -> dict[str,
 
 def judge(errors: dict[str, list[float]], options: Options) -> int:
     """1 if the generations together are no better than the first network, and the figures mean something."""
-    together, teacher = (sum(errors[name]) for name in (f"generations 1 to {GENERATIONS}", "teacher"))
+    names = (f"generations 1 to {GENERATIONS}", "teacher", f"{GENERATIONS} networks on labels")
+    together, teacher, others = (sum(errors[name]) for name in names)
+    better = "more" if together < others else "no more"
+    print(f"\nTogether the generations gained {better} than any {GENERATIONS} networks that learnt from labels alone.")
     if together < teacher:
         return 0
     print("falls short: the generations together are no better than the first network")

@@ -145,7 +145,7 @@ class Trial:
         )
         transfer = TransferSet(inputs=np.concatenate([rows, made]), labels=None)  # the real rows teach too
         schedule = Schedule(epochs=self._settings["munge_epochs"], batch_size=128, learning_rate=0.1, weight_decay=1e-5)
-        identity = hashlib.sha256(repr(self._work).encode()).hexdigest()
+        identity = hashlib.sha256(pickle.dumps(ensemble)).hexdigest()
         distillation = Distillation(
             teachers=(ProbabilityTeacher(predict=ensemble.predict_proba, identity=identity),),
             loss=SoftTargets(temperature=1.0),

@@ -23,6 +23,7 @@ from compress.distill import (
     Teacher,
     TransferSet,
     choose_device,
+    identify,
     logits_of,
     train,
 )
@@ -38,8 +39,10 @@ KEPT = default_home() / "benchmarks" / "images"
 ANSWERS = KEPT / "answers"
 IMAGES = 20_000
 
-TEACHER = Schedule(epochs=12, batch_size=64, learning_rate=0.08, augment=Augment(pad=1), weight_decay=5e-4)
-STUDENT = Schedule(epochs=12, batch_size=128, learning_rate=0.2, augment=Augment(pad=1), views=4, weight_decay=1e-4)
+FLIP = Augment(pad=1, flip=True)
+TEACHER = Schedule(epochs=12, batch_size=64, learning_rate=0.08, augment=FLIP, weight_decay=5e-4)
+STUDENT = Schedule(epochs=12, batch_size=128, learning_rate=0.2, augment=FLIP, weight_decay=1e-4)
+"""New views in every epoch, for students on labels too: fewer would spare the teacher questions, and them nothing."""
 
 
 def load_task(quick: bool) -> Task:
@@ -116,7 +119,7 @@ def obtain(
     """
     model = build(make, 1000 * number + seed)
     taught = distillation.describe() if distillation else ""
-    settings = [repr(model), task.train.sha256, repr(schedule), seed, number, taught]
+    settings = [identify(model), task.train.sha256, repr(schedule), seed, number, taught]
     code = code_version("compress.distill", "compress.models")
     identity = {"device": repr(choose_device()), "torch": version("torch")}
     key = stage_key("image network", settings, {}, code, identity)

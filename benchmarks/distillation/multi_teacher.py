@@ -26,7 +26,6 @@ from trials import Figures, Options, Trials, gap_recovered, mean_sd, print_table
 
 from compress.distill import Distillation, SoftTargets
 from compress.distill.teachers import Combine
-from compress.store import code_version
 from compress.tasks import Task
 
 TRANSFORMER = dataclasses.replace(TEACHER, epochs=24, learning_rate=0.03)
@@ -84,7 +83,6 @@ def measure_seed(trials: Trials, task: Task, seed: int, quick: bool) -> Figures:
     settings = {
         "task": task.name,
         "seed": seed,
-        "code": code_version("images", "multi_teacher"),
         "schedules": schedules,
     }
     return trials.run(settings, measure)

@@ -46,7 +46,6 @@ from torch import Tensor, nn
 from trials import Figures, Options, Trials, mean_sd, print_table, read_options
 
 from compress.distill import Distillation, Schedule, TransferSet, ask_teachers, choose_device, open_world, train
-from compress.store import code_version
 from compress.tasks import Task
 
 ALLOWED = 1e-5
@@ -109,7 +108,7 @@ def measure_seed(trials: Trials, task: Task, seed: int, quick: bool) -> Figures:
             accuracies[size] = score([student], task)["test"]
         return {"accuracies": accuracies, "differences": differences}
 
-    settings = {"task": task.name, "seed": seed, "code": code_version("images", "processes")}
+    settings = {"task": task.name, "seed": seed}
     return trials.run(settings, measure)
 
 

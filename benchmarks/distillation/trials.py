@@ -72,8 +72,9 @@ class Trials:
             measure: makes the figures; it is given a folder for checkpoints that outlives an interruption.
         """
         settings = {**settings, "quick": self._options.quick}
-        identity = {"device": repr(choose_device()), "torch": version("torch")}
-        key = stage_key(self._name, settings, {}, code_version("compress.distill", "compress.models"), identity)
+        libraries = {name: version(name) for name in ("torch", "numpy", "scikit-learn")}
+        code = code_version("compress.distill", "compress.models", "compress.tasks", self._name)
+        key = stage_key(self._name, settings, {}, code, {"device": repr(choose_device()), **libraries})
         kept = self._folder / f"{key}.json"
         if kept.exists():
             figures: Figures = json.loads(kept.read_text())

@@ -4,8 +4,9 @@ Read `train` first. `losses` holds the mathematics, `teachers` whom one can lear
 cheap, `views` what both networks see.
 """
 
+from compress.distill.answers import ask_teachers
 from compress.distill.device import Device, choose_device
-from compress.distill.distillation import Distillation, ask_teachers
+from compress.distill.distillation import Distillation
 from compress.distill.features import FeatureMatch
 from compress.distill.losses import (
     DIST,
@@ -19,7 +20,15 @@ from compress.distill.losses import (
 )
 from compress.distill.schedule import Schedule
 from compress.distill.teacher_cache import CacheCheck, CacheKey, TeacherCache
-from compress.distill.teachers import ModuleTeacher, Normalized, ProbabilityTeacher, Teacher, logits_of
+from compress.distill.teachers import (
+    ModuleTeacher,
+    Normalized,
+    ProbabilityTeacher,
+    Teacher,
+    identify,
+    logits_of,
+    unwrapped,
+)
 from compress.distill.train import train
 from compress.distill.transfer import TransferSet
 from compress.distill.views import Augment, View
@@ -54,10 +63,12 @@ __all__ = [
     "World",
     "ask_teachers",
     "choose_device",
+    "identify",
     "is_follower",
     "load_weights",
     "logits_of",
     "open_world",
     "train",
+    "unwrapped",
     "world_size",
 ]

@@ -30,8 +30,13 @@ class Checkpoint:
         """
         self.path, self._made_for = path, made_for
 
+    def set_aside_if_damaged(self) -> None:
+        """Move a damaged file out of the way; of several processes the leader does it, before any of them reads."""
+        if self.path.exists() and _undamaged(self.path.read_bytes()) is None:
+            self.path.replace(self.path.with_suffix(".damaged"))
+
     def read(self, device_name: str) -> State | None:
-        """The state that was saved last; None if there is none, or if the file is damaged, which is then set aside.
+        """The state that was saved last; None if there is none, or if the file is damaged.
 
         Raises:
             ModelError: the file belongs to another training.
@@ -40,10 +45,10 @@ class Checkpoint:
             content = self.path.read_bytes()
         except FileNotFoundError:
             return None
-        if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
-            self.path.replace(self.path.with_suffix(".damaged"))
+        whole = _undamaged(content)
+        if whole is None:
             return None
-        state: State = torch.load(io.BytesIO(content[_DIGEST:]), map_location=device_name, weights_only=True)
+        state: State = torch.load(io.BytesIO(whole), map_location=device_name, weights_only=True)
         if state["made_for"] != self._made_for:
             raise ModelError(
                 f"{self.path}: a checkpoint of another training; expected one of the same model, data, schedule, seed"
@@ -63,3 +68,8 @@ class Checkpoint:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self.path)
+
+
+def _undamaged(content: bytes) -> bytes | None:
+    """What was written, without its digest; None if that does not fit."""
+    return content[_DIGEST:] if hashlib.sha256(content[_DIGEST:]).digest() == content[:_DIGEST] else None

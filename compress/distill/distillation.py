@@ -1,9 +1,8 @@
-"""Whom to learn from and how much, checked before anything trains, and the teacher's answers step by step."""
+"""Whom to learn from and how much, checked before anything trains, and the loss that follows from it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 
 import torch
@@ -11,16 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from compress.distill.device import Device
-from compress.distill.features import FeatureMatch, LayerTap, make_projectors, match_loss
-from compress.distill.losses import FeatureObjective, LogitObjective, SoftTargets
-from compress.distill.schedule import Schedule
-from compress.distill.teacher_cache import CacheKey, TeacherCache, to_half
-from compress.distill.teachers import Combine, ModuleTeacher, Teacher, combine_logits
+from compress.distill.features import FeatureMatch, make_projectors, match_loss
+from compress.distill.losses import LogitObjective, LogitRegression, SoftTargets
+from compress.distill.teachers import Combine, ModuleTeacher, Teacher
 from compress.distill.transfer import TransferSet
 from compress.errors import DataError, ModelError
-
-Advance = Callable[[int, int, str], None]
-"""Called with (epochs done, epochs in all, one line that says how it stands)."""
 
 DEFAULT = SoftTargets()
 
@@ -54,6 +48,12 @@ class Distillation:
                 "distill: features are matched with several teachers or with a callable; expected one torch module;"
                 " leave features out, or keep one teacher"
             )
+        of_logits = isinstance(self.loss, LogitRegression) or getattr(self.loss, "standardize", False)
+        if len(self.teachers) > 1 and self.combine == "mean_probability" and of_logits:
+            raise ModelError(
+                f"distill: {type(self.loss).__name__} learns logits, and the mean of probabilities has none of its own;"
+                " expected a mean of logits; write combine: mean_logit"
+            )
 
     @property
     def asks_teachers(self) -> bool:
@@ -77,22 +77,11 @@ def check_distillation(
 
     Raises:
         DataError: labels are missing.
-        ModelError: class counts, losses, layers or shapes do not fit.
+        ModelError: outputs, class counts, losses, layers or shapes do not fit.
     """
-    loss_name = type(distillation.loss).__name__ if distillation else "cross-entropy"
-    if transfer.labels is None and (
-        distillation is None or distillation.alpha < 1 or (distillation.loss.needs_labels and distillation.alpha > 0)
-    ):
-        raise DataError(
-            f"{transfer.name}: has no labels, which {loss_name} with alpha"
-            f" {distillation.alpha if distillation else 0:g} needs; expected labels, or alpha: 1 and a loss on soft"
-            " targets alone; add labels or change the loss"
-        )
+    _check_labels(transfer, distillation)
     probe = torch.from_numpy(transfer.inputs[:2])
-    training = model.training
-    with torch.no_grad():
-        classes = model.eval()(probe).shape[-1]
-    model.train(training)
+    classes = _count_classes(model, probe)
     if transfer.labels is not None and not 0 <= transfer.labels.min() <= transfer.labels.max() < classes:
         raise DataError(
             f"{transfer.name}: labels reach from {transfer.labels.min()} to {transfer.labels.max()}; expected 0 to"
@@ -101,11 +90,18 @@ def check_distillation(
     if distillation is None:
         return []
     if distillation.alpha > 0 and classes < distillation.loss.min_classes:
+        other = "SoftTargets or LogitRegression" if classes > 1 else "LogitRegression"
         raise ModelError(
-            f"distill: {loss_name} means nothing with {classes} classes; expected at least"
-            f" {distillation.loss.min_classes}; use SoftTargets or LogitRegression"
+            f"distill: {type(distillation.loss).__name__} means nothing with {classes} classes; expected at least"
+            f" {distillation.loss.min_classes}; use {other}"
         )
+    ours = {id(parameter) for parameter in model.parameters()}
     for teacher in distillation.teachers:
+        if isinstance(teacher, ModuleTeacher) and any(id(each) in ours for each in teacher.model.parameters()):
+            raise ModelError(
+                "distill: teacher and student share weights; expected a teacher that stays as it is; give it a copy"
+                " (copy.deepcopy)"
+            )
         theirs = teacher.logits(probe, device).shape[-1]
         if theirs != classes:
             raise ModelError(
@@ -115,76 +111,35 @@ def check_distillation(
     return _projectors(model, probe, distillation)
 
 
-class Answers:
-    """The teachers' answers, batch by batch: from the cache, or asked live."""
-
-    def __init__(
-        self, distillation: Distillation, transfer: TransferSet, schedule: Schedule, seed: int, device: Device
-    ) -> None:
-        self._distillation, self._device, self._count = distillation, device, len(transfer)
-        self._caches = [
-            TeacherCache(distillation.cache / key.digest, key)
-            for teacher in distillation.teachers
-            for key in [CacheKey.of(teacher, transfer, schedule.augment, seed, device)]
-            if distillation.cache
-        ]
-        self._table: Tensor | None = None
-        self._table_view: int | None = None
-        first = distillation.teachers[0]
-        self._teacher = first if distillation.features and isinstance(first, ModuleTeacher) else None
-        paths = [match.teacher_layer for match in distillation.features]
-        self._tap = LayerTap(self._teacher.model, paths, "teacher") if self._teacher else None
-
-    def start(self, view: int) -> None:
-        """Make ready for a view's batches."""
-        if self._caches and not self._tap and view != self._table_view:
-            tables = [cache.require(view, self._count).float() for cache in self._caches]
-            self._table, self._table_view = self._combine(tables).to(self._device.name), view
-
-    def of(self, inputs: Tensor, index: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Target logits (batch, classes), and the teacher's features of each match."""
-        if self._table is not None:
-            return self._table[index], ()
-        answers = [to_half(teacher.logits(inputs, self._device)).float() for teacher in self._distillation.teachers]
-        return self._combine(answers), self._tap.take() if self._tap else ()
-
-    def close(self) -> None:
-        """Stop watching the teacher's layers."""
-        if self._tap:
-            self._tap.close()
-
-    def _combine(self, answers: Sequence[Tensor]) -> Tensor:
-        return combine_logits(answers, self._distillation.combine, self._distillation.loss.temperature)
+def _check_labels(transfer: TransferSet, distillation: Distillation | None) -> None:
+    if transfer.labels is not None:
+        return
+    if distillation is None:
+        needed = "cross-entropy"
+    elif distillation.loss.needs_labels and distillation.alpha > 0:
+        needed = f"{type(distillation.loss).__name__}"
+    elif distillation.alpha < 1 and not (distillation.alpha == 0 and distillation.features):
+        needed = f"alpha {distillation.alpha:g}"
+    else:
+        return
+    raise DataError(
+        f"{transfer.name}: has no labels, which {needed} needs; expected labels, or alpha: 1 and a loss on soft targets"
+        " alone (alpha: 0 for features alone); add labels or change the loss"
+    )
 
 
-def ask_teachers(
-    distillation: Distillation,
-    transfer: TransferSet,
-    schedule: Schedule,
-    *,
-    seed: int,
-    device: Device,
-    advance: Advance | None = None,
-) -> int:
-    """Fill the cache with all that a training will ask.
-
-    Returns:
-        How many times a teacher went through the whole transfer set; 0 if everything was there, or no cache is kept.
-
-    Raises:
-        ModelError: see `TeacherCache.fill`.
-    """
-    if distillation.cache is None or not distillation.asks_teachers or distillation.features:
-        return 0
-    asked = 0
-    for number, teacher in enumerate(distillation.teachers, start=1):
-        key = CacheKey.of(teacher, transfer, schedule.augment, seed, device)
-        cache = TeacherCache(distillation.cache / key.digest, key)
-        for done, view in enumerate(views := schedule.all_views(), start=1):
-            asked += cache.fill(teacher, transfer, schedule.augment, view, device)
-            if advance:
-                advance(0, schedule.epochs, f"asked teacher {number} about view {done} of {len(views)}")
-    return asked
+@torch.no_grad()
+def _count_classes(model: nn.Module, probe: Tensor) -> int:
+    training = model.training
+    answer = model.eval()(probe)
+    model.train(training)
+    if not isinstance(answer, Tensor) or answer.ndim != 2 or len(answer) != len(probe):
+        got = f"shape {tuple(answer.shape)}" if isinstance(answer, Tensor) else type(answer).__name__
+        raise ModelError(
+            f"{type(model).__name__}: returned {got} for {len(probe)} samples; expected logits ({len(probe)}, classes);"
+            " return one tensor, or wrap the model so that it does"
+        )
+    return answer.shape[1]
 
 
 def training_loss(
@@ -216,9 +171,12 @@ def training_loss(
     return torch.stack(terms).sum() if len(terms) > 1 else terms[0]
 
 
-def _spell(objective: LogitObjective | FeatureObjective) -> str:
+def _spell(objective: object) -> str:
     """The same text in every process: a class without a repr of its own would show its address."""
-    return f"{type(objective).__module__}.{type(objective).__qualname__} {sorted(vars(objective).items())}"
+    kind = f"{type(objective).__module__}.{type(objective).__qualname__}"
+    if is_dataclass(objective):
+        return f"{kind} {[(field.name, getattr(objective, field.name)) for field in fields(objective)]}"
+    return f"{kind} {sorted(vars(objective).items())}"
 
 
 def _projectors(model: nn.Module, probe: Tensor, distillation: Distillation) -> list[nn.Module]:

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from compress.distill.losses import FeatureObjective
+from compress.distill.teachers import unwrapped
 from compress.errors import ModelError
 
 
@@ -99,7 +100,8 @@ class Learner(nn.Module):
         if self._tap is None:
             return logits, ()
         features = self._tap.take()
-        return logits, tuple(project(each) for project, each in zip(self.projectors, features, strict=True))
+        with torch.autocast(logits.device.type, enabled=False):  # what a loss compares is float32 to the end
+            return logits, tuple(project(each) for project, each in zip(self.projectors, features, strict=True))
 
     def close(self) -> None:
         """Stop watching the student's layers."""
@@ -127,7 +129,7 @@ def make_projectors(
         (student, "student", [match.student_layer for match in matches]),
         (teacher, "teacher", [match.teacher_layer for match in matches]),
     ):
-        tap = LayerTap(model, paths, whose)
+        tap = LayerTap(unwrapped(model), paths, whose)
         training = model.training
         try:
             model.eval()(inputs)

@@ -11,6 +11,17 @@ from torch.optim import SGD
 
 from compress.distill.device import Precision
 from compress.distill.views import Augment
+from compress.errors import DataError
+
+_EXPECTED = {
+    "epochs": "at least 1",
+    "batch_size": "at least 1",
+    "learning_rate": "a number above 0",
+    "views": "at least 0",
+    "warmup_fraction": "at least 0 and below 1",
+    "momentum": "at least 0 and below 1",
+    "ema_decay": "None, or between 0 and 1",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +50,20 @@ class Schedule:
     augment: Augment | None = None
     ema_decay: float | None = None
     precision: Precision = "auto"
+
+    def __post_init__(self) -> None:
+        faults = {
+            "epochs": self.epochs >= 1,
+            "batch_size": self.batch_size >= 1,
+            "learning_rate": self.learning_rate > 0,
+            "views": self.views >= 0,
+            "warmup_fraction": 0 <= self.warmup_fraction < 1,
+            "momentum": 0 <= self.momentum < 1,
+            "ema_decay": self.ema_decay is None or 0 < self.ema_decay < 1,
+        }
+        for field, is_right in faults.items():
+            if not is_right:
+                raise DataError(f"train: {field} is {getattr(self, field)}; expected {_EXPECTED[field]}; correct it")
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate at a step of `steps`."""

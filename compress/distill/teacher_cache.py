@@ -28,7 +28,7 @@ from compress.distill.views import Augment, View
 from compress.errors import DataError, ModelError
 
 _BATCH = 500
-_MAKE_VIEWS = ("views.py", "seeds.py")
+_DECIDE = ("views.py", "seeds.py", "teachers.py", "device.py")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,15 +39,15 @@ class CacheKey:
     samples: sha256 of the transfer set's inputs.
     augment: the policy, as JSON; `null` for none.
     seed: of the run, from which each view's own seed is derived.
-    bf16: whether the teacher computes in bf16, which rounds more coarsely than the cache does.
-    code: sha256 of the code that makes views.
+    device: the kind of processor that the teacher computes on.
+    code: sha256 of the code that makes views and asks, and torch's version.
     """
 
     teacher: str
     samples: str
     augment: str
     seed: int
-    bf16: bool
+    device: str
     code: str
 
     @classmethod
@@ -60,8 +60,10 @@ class CacheKey:
             samples=transfer.sha256,
             augment=json.dumps(asdict(augment) if augment else None, sort_keys=True),
             seed=seed if augment else 0,  # without augmentation there is one view, whatever the seed
-            bf16=device.bf16,
-            code=hashlib.sha256(b"".join(Path(__file__).with_name(f).read_bytes() for f in _MAKE_VIEWS)).hexdigest(),
+            device=device.name,
+            code=hashlib.sha256(
+                torch.__version__.encode() + b"".join(Path(__file__).with_name(f).read_bytes() for f in _DECIDE)
+            ).hexdigest(),
         )
 
     @property
@@ -77,11 +79,13 @@ class CacheCheck:
     samples: how many were asked.
     max_abs_difference: of logits.
     changed_classes: how many samples the teacher now puts into another class.
+    max_abs_logit: of those that are kept.
     """
 
     samples: int
     max_abs_difference: float
     changed_classes: int
+    max_abs_logit: float
 
 
 class TeacherCache:
@@ -168,6 +172,7 @@ class TeacherCache:
         return CacheCheck(
             samples=len(index),
             max_abs_difference=float((live - kept).abs().max()),
+            max_abs_logit=float(kept.abs().max()),
             changed_classes=int((live.argmax(1) != kept.argmax(1)).sum()),
         )
 

@@ -2,9 +2,11 @@
 
 - A teacher answers under no_grad, and a module is put into evaluation mode at every call: no `train()` somewhere else
   can make its batch norms or dropouts move.
+- It answers in float32, also where the student trains in bf16: bf16 would round its logits 12 to 36 times as coarsely
+  as the cache does, and a cached answer costs its time once.
 - Each teacher normalises its own input. A task's images stay in [0, 1].
-- The mean of the teachers' probabilities gives the student the same gradient as the mean of their divergences, so
-  several teachers cost one target; the mean of logits is another target (a geometric mean), and is named so.
+- The mean of the teachers' probabilities gives the student the same gradient as the mean of its divergences from each,
+  so several teachers cost one target; the mean of logits is another target (a geometric mean), and is named so.
 """
 
 from __future__ import annotations
@@ -13,8 +15,7 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -25,6 +26,9 @@ from compress.distill.device import Device
 from compress.errors import ModelError
 
 Combine = Literal["mean_probability", "mean_logit"]
+
+_SMALLEST_PROBABILITY = 1e-6
+"""Probabilities below it count as it, so that a logarithm exists."""
 
 
 class Teacher(Protocol):
@@ -84,25 +88,21 @@ class ModuleTeacher:
     """A torch module.
 
     model: maps (batch, ...) to logits (batch, classes).
-    code: hash of the code that it runs, where that is known.
+    code: of what is not seen in the module: a hash of the code that it runs, the arguments it was built with.
     """
 
     model: nn.Module
     code: str = ""
 
-    @cached_property
+    @property
     def identity(self) -> str:
-        """Of the module's code, printed structure, weights and buffers."""
-        digest = hashlib.sha256(f"{self.code} {self.model!r}".encode())
-        for name, tensor in (*self.model.named_parameters(), *self.model.named_buffers()):
-            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-        return digest.hexdigest()
+        """Of the module as it is now: `identify`, and `code`."""
+        return hashlib.sha256(f"{self.code} {identify(self.model)}".encode()).hexdigest()
 
     @torch.no_grad()
     def logits(self, inputs: Tensor, device: Device) -> Tensor:
         """See `Teacher`."""
-        return forward(self.model, inputs, device)
+        return forward(self.model, inputs, dataclasses.replace(device, bf16=False))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -111,12 +111,10 @@ class ProbabilityTeacher:
 
     predict: (batch, ...) float32 array to probabilities (batch, classes), rows that sum to 1.
     identity: a name that changes when its answers could; it keys the cache.
-    floor: probabilities below it count as it, so that a logarithm exists.
     """
 
     predict: Callable[[NDArray[np.float32]], NDArray[np.floating]]
     identity: str
-    floor: float = 1e-6
 
     def logits(self, inputs: Tensor, device: Device) -> Tensor:
         """The logarithms of its probabilities: logits with the same softmax.
@@ -137,7 +135,35 @@ class ProbabilityTeacher:
                 f"teacher {self.identity}: returned values from {answer.min():g} to {answer.max():g} in rows that miss"
                 f" 1 by up to {off:g}; expected probabilities; return predict_proba, not decisions or logits"
             )
-        return torch.from_numpy(np.log(np.maximum(answer, self.floor))).float().to(device.name)
+        return torch.from_numpy(np.log(np.maximum(answer, _SMALLEST_PROBABILITY))).float().to(device.name)
+
+
+def identify(model: nn.Module) -> str:
+    """A hash of everything that is seen in a module and can change its answers.
+
+    Weights and buffers, the classes of its parts, and their attributes that are plain values: the number of heads of an
+    attention, say, is in no weight's shape.
+    """
+    digest = hashlib.sha256(repr(model).encode())
+    for name, part in model.named_modules():
+        attributes = {key: value for key, value in vars(part).items() if _is_plain(value) and key != "training"}
+        kind = f"{type(part).__module__}.{type(part).__qualname__}"
+        digest.update(f"{name} {kind} {sorted(attributes.items())!r}".encode())
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The user's own module, whose layers have the names that the user knows."""
+    return model.model if isinstance(model, Normalized) else model
 
 
 def combine_logits(answers: Sequence[Tensor], combine: Combine, temperature: float) -> Tensor:
@@ -165,7 +191,7 @@ def forward(model: nn.Module, inputs: Tensor, device: Device) -> Tensor:
     """Logits (batch, classes) in float32, in evaluation mode; gradients as the caller has them."""
     model.to(device.name).eval()
     inputs = inputs.to(device.name)
-    if inputs.ndim == 4:
+    if inputs.ndim == 4 and all(parameter.ndim < 5 for parameter in model.parameters()):
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         inputs = inputs.contiguous(memory_format=torch.channels_last)
     with device.autocast():

@@ -10,25 +10,20 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from compress.distill.answers import Advance, Answers, ask_teachers
 from compress.distill.checkpoint import Checkpoint
 from compress.distill.device import Device, choose_device
-from compress.distill.distillation import (
-    Advance,
-    Answers,
-    Distillation,
-    ask_teachers,
-    check_distillation,
-    training_loss,
-)
+from compress.distill.distillation import Distillation, check_distillation, training_loss
 from compress.distill.features import Learner
 from compress.distill.schedule import Schedule
 from compress.distill.seeds import derive_seed
+from compress.distill.teachers import identify
 from compress.distill.trainee import Trainee
 from compress.distill.transfer import TransferSet
 from compress.distill.views import View
@@ -73,15 +68,18 @@ def train(
         ModelError: teacher and student do not fit, or the loss is not finite; the last good checkpoint stays.
     """
     _check_sizes(transfer, validation, schedule, world)
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False  # the same weights every time
     device = choose_device(schedule.precision)
     torch.manual_seed(derive_seed(seed, "projectors"))
     projectors = check_distillation(model.cpu(), transfer, distillation, device)
     if distillation and not distillation.asks_teachers:
         distillation = None  # a weight of 0 is plain training, bit for bit
-    if distillation and world.leads:
-        ask_teachers(distillation, transfer, schedule, seed=seed, device=device, advance=advance)
+    file = Checkpoint(checkpoint, _identity(model, transfer, schedule, seed, distillation, device))
+    if world.leads:
+        file.set_aside_if_damaged()
+        if distillation:
+            ask_teachers(distillation, transfer, schedule, seed=seed, device=device, advance=advance)
     world.wait()
-    file = Checkpoint(checkpoint, _identity(model, transfer, schedule, seed, distillation))
     state = file.read(device.name)
     learner = Learner(model, distillation.features if distillation else (), projectors)
     steps = schedule.epochs * (len(transfer) // schedule.batch_size)
@@ -156,13 +154,21 @@ class _Lesson:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
         with self._device.autocast():
             student = learner(inputs)
+        # Losses that compare samples must see the whole batch: what a process knows of it, the others are told.
+        gather = self._world.gather
         return training_loss(
             self._distillation,
-            student,
-            self._answers.of(inputs, index) if self._answers else None,
-            None if self._labels is None else self._labels[index],
+            _each(gather, student),
+            _each(gather, self._answers.of(inputs, index)) if self._answers else None,
+            None if self._labels is None else gather(self._labels[index]),
             self._schedule.label_smoothing,
         )
+
+
+def _each(
+    gather: Callable[[Tensor], Tensor], answer: tuple[Tensor, tuple[Tensor, ...]]
+) -> tuple[Tensor, tuple[Tensor, ...]]:
+    return gather(answer[0]), tuple(map(gather, answer[1]))
 
 
 def _check_sizes(transfer: TransferSet, validation: Split, schedule: Schedule, world: World) -> None:
@@ -187,8 +193,15 @@ def _check_sizes(transfer: TransferSet, validation: Split, schedule: Schedule, w
 
 
 def _identity(
-    model: nn.Module, transfer: TransferSet, schedule: Schedule, seed: int, distillation: Distillation | None
+    model: nn.Module,
+    transfer: TransferSet,
+    schedule: Schedule,
+    seed: int,
+    distillation: Distillation | None,
+    device: Device,
 ) -> str:
-    shapes = [(name, tuple(tensor.shape)) for name, tensor in model.state_dict().items()]
+    """Of the training: the untrained model too, so that no other network's weights come back in its place."""
     described = distillation.describe() if distillation else None
-    return hashlib.sha256(repr((shapes, transfer.identity, schedule, seed, described)).encode()).hexdigest()
+    precision = (device.name, device.bf16)
+    parts = (identify(model), transfer.identity, schedule, seed, described, precision)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -34,7 +34,9 @@ class Trainee:
             steps: that the whole training takes.
         """
         self.learner, self._schedule, self._world, self._steps = learner, schedule, world, steps
-        learner.to(device.name).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        learner.to(device.name)
+        if all(parameter.ndim < 5 for parameter in learner.parameters()):  # 3-d convolutions have another layout
+            learner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._average: AveragedModel | None = None
         if schedule.ema_decay is not None:
             average = get_ema_multi_avg_fn(schedule.ema_decay)
@@ -54,13 +56,13 @@ class Trainee:
         """One step down the gradient of a loss.
 
         Raises:
-            ModelError: the loss is not finite; nothing has been changed.
+            ModelError: the loss is not finite; no weight has been changed.
         """
         shown = self._world.mean(loss.detach())
         if not torch.isfinite(shown):
             raise ModelError(
                 f"train: the loss became {shown.item()} at step {self.step + 1} of {self._steps}; expected a finite"
-                f" number; lower learning_rate ({self._schedule.learning_rate:g}); the last good checkpoint is kept"
+                f" number; lower learning_rate ({self._schedule.learning_rate:g}); the last checkpoint, if any, stays"
             )
         for group in self._optimizer.param_groups:
             group["lr"] = self._schedule.rate(self.step, self._steps)
@@ -69,8 +71,16 @@ class Trainee:
         self._optimizer.step()
         if self._average:
             self._average.update_parameters(self.learner.student)
+            self._copy_counts(self._average.module)
         self.loss_sum += shown
         self.step += 1
+
+    @torch.no_grad()
+    def _copy_counts(self, average: nn.Module) -> None:
+        """A number of batches has no average: rounded down at every step, it would count wrongly."""
+        for theirs, ours in zip(average.buffers(), self.learner.student.buffers(), strict=True):
+            if not ours.is_floating_point():
+                theirs.copy_(ours)
 
     def state(self) -> State:
         """All of it, for a checkpoint.
@@ -82,7 +92,7 @@ class Trainee:
             if not torch.isfinite(weight).all():
                 raise ModelError(
                     f"train: {name} is not finite after step {self.step} of {self._steps}; expected numbers;"
-                    f" lower learning_rate ({self._schedule.learning_rate:g}); the last good checkpoint is kept"
+                    f" lower learning_rate ({self._schedule.learning_rate:g}); the last checkpoint, if any, stays"
                 )
         return {
             "learner": self.learner.state_dict(),

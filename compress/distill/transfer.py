@@ -47,6 +47,7 @@ class TransferSet:
                 f"{self.name}: {len(self.inputs)} samples with labels of shape {self.labels.shape}; expected one label"
                 " per sample; leave the labels out if only some have one"
             )
+        object.__setattr__(self, "inputs", np.ascontiguousarray(self.inputs))  # torch takes no negative strides
         finite = np.isfinite(self.inputs.reshape(len(self.inputs), -1)).all(axis=1)
         if not finite.all():
             raise DataError(

@@ -27,7 +27,7 @@ class Augment:
     """
 
     pad: int = 2
-    flip: bool = True
+    flip: bool = False
     cutout: int = 0
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from compress.distill.answers import Advance, answers_about
 from compress.distill.device import Device
-from compress.distill.distillation import Advance, Distillation
-from compress.distill.teachers import Teacher, combine_logits, logits_of
+from compress.distill.distillation import Distillation
+from compress.distill.teachers import logits_of
 from compress.tasks.task import Split
 
 
@@ -55,9 +56,7 @@ class Watch:
         self._device, self._first, self._epochs, self._advance = device, first, epochs, advance
         self._teacher: Tensor | None = None
         if distillation:
-            answers = [_ask(teacher, self._images, device) for teacher in distillation.teachers]
-            target = combine_logits(answers, distillation.combine, distillation.loss.temperature)
-            self._teacher = target.argmax(1).cpu()
+            self._teacher = answers_about(distillation, validation, device).argmax(1).cpu()
         self._started = time.perf_counter()
 
     def end_of_epoch(self, done: int, student: nn.Module, loss: float) -> Epoch:
@@ -78,10 +77,6 @@ class Watch:
             parts += [f"teacher {_share(self._teacher, self._labels):.4f}", f"agreement {epoch.agreement:.4f}"]
         left = (time.perf_counter() - self._started) / (done - self._first) * (self._epochs - done)
         return " · ".join([*parts, f"{left:.0f} s left"])
-
-
-def _ask(teacher: Teacher, images: Tensor, device: Device) -> Tensor:
-    return torch.cat([teacher.logits(batch, device) for batch in images.split(500)])
 
 
 def _share(one: Tensor, other: Tensor) -> float:

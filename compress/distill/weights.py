@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import pickletools
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from compress.errors import ModelError
 
-_SHOWN = 5
+_SHOWN = 20
 _WRAPPERS = ("state_dict", "model")
 
 
@@ -48,8 +49,8 @@ def load_weights(model: nn.Module, path: Path) -> None:
             faults.append(f"{len(names)} {phrase}: {_list(names)}")
     if faults:
         raise ModelError(
-            f"{path}: does not fit the model: {'; '.join(faults)}; expected exactly its {len(wanted)} tensors; name the"
-            " model that the file was saved from, or rename the file's keys"
+            f"{path}: does not fit the model: {'; '.join(faults)}; expected exactly its {len(wanted)} tensors;"
+            f" {_mend(weights, wanted)}"
         )
     model.load_state_dict(weights)
 
@@ -62,9 +63,10 @@ def _read(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle can raise anything
-        if isinstance(error, pickle.UnpicklingError) and (code := re.search(r"GLOBAL (\S+)", str(error))):
+        code = _code_in(path, error)
+        if code:
             raise ModelError(
-                f"{path}: holds Python objects, which loading would execute ({code[1]}); expected tensors alone;"
+                f"{path}: holds Python objects, which loading would execute ({code}); expected tensors alone;"
                 " save model.state_dict() as .safetensors"
             ) from error
         raise ModelError(
@@ -74,12 +76,42 @@ def _read(path: Path) -> dict[str, Tensor]:
     for key in _WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+    if not isinstance(content, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items()
+    ):
         raise ModelError(
             f"{path}: holds no state_dict; expected names with tensors, alone or under {' or '.join(_WRAPPERS)};"
             " save model.state_dict()"
         )
     return content
+
+
+def _mend(weights: dict[str, Tensor], wanted: dict[str, Tensor]) -> str:
+    """What to do; a prefix that a wrapper has put before every name is found."""
+    for name in weights:
+        head, _, rest = name.partition(".")
+        if rest in wanted and all(each.startswith(f"{head}.") for each in weights):
+            return f"remove {head!r} and the point from the beginning of the file's keys: a wrapper has put them there"
+    return "name the model that the file was saved from, or rename the file's keys"
+
+
+def _code_in(path: Path, error: Exception) -> str | None:
+    """The first object that a pickle would import and that is no tensor's, if there is one. Nothing is executed."""
+    if isinstance(error, pickle.UnpicklingError) and (found := re.search(r"GLOBAL (\S+)", str(error))):
+        return found[1]
+    try:
+        with path.open("rb") as file:  # a plain pickle, which torch.save has not written for years
+            names: list[str] = []
+            for opcode, argument, _ in pickletools.genops(file):
+                if opcode.name == "GLOBAL":
+                    return str(argument).replace(" ", ".")
+                if opcode.name == "STACK_GLOBAL" and len(names) > 1:
+                    return ".".join(names[-2:])
+                if isinstance(argument, str):
+                    names.append(argument)
+    except (ValueError, OSError):
+        return None
+    return None
 
 
 def _list(names: Iterable[str]) -> str:

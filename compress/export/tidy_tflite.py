@@ -60,9 +60,10 @@ def tidy(content: bytes) -> bytes:
     """The same model with our names and nothing of its maker in it.
 
     Args:
-        content: a TFLite file with one subgraph and one signature, data inside the flatbuffer (below 2 GiB).
+        content: a TFLite file with one subgraph and one signature, of less than 2 GiB.
     """
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    _read_appended_buffers(model, content)
     _rename(model)
     model.description = b"compress"
     model.metadata = [entry for entry in model.metadata or [] if entry.name in _KEPT_METADATA]
@@ -71,6 +72,13 @@ def tidy(content: bytes) -> bytes:
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
+
+
+def _read_appended_buffers(model: Any, content: bytes) -> None:
+    """Take in the data that ai-edge-quantizer writes behind the flatbuffer, as it does with files of some megabytes."""
+    for buffer in model.buffers:
+        if buffer.data is None and buffer.offset > 1:  # 0 and 1 mean that there is none
+            buffer.data = np.frombuffer(content, np.uint8, buffer.size, buffer.offset)
 
 
 def _rename(model: Any) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+from typing import cast
 
 import onnx
 import torch
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
+from torch import fx
 
 from compress.errors import ModelError
 from compress.export.quiet import quiet
+from compress.export.stored_weights import STORED_WEIGHTS, make_carrier, read_stored_weights
+from compress.export.weights_onnx import INT4_OPSET, restore_weights
 from compress.types import Precision
 
 OPSET = 20
@@ -19,16 +23,30 @@ CONVERTER_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, AttributeE
 
 def to_onnx(module: torch.nn.Module, precision: Precision, example: torch.Tensor) -> bytes:
     """The ONNX file's content; arguments and errors as in `compress.export.export`."""
+    if precision in STORED_WEIGHTS:
+        graph = cast(fx.GraphModule, module)
+        weights = read_stored_weights(graph)
+        opset = INT4_OPSET if precision == "weight_only_int4" else OPSET
+        model = _convert(make_carrier(graph, weights), example, opset)
+        restore_weights(model, weights)
+    else:
+        model = _convert(_HalfInside(module) if precision == "float16" else module, example, OPSET)
+    _use_integer_kernels(model)
+    _give_each_weight_its_zero_point(model)
+    _strip(model)
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString(deterministic=True))
+
+
+def _convert(module: torch.nn.Module, example: torch.Tensor, opset: int) -> ModelProto:
     batch = torch.cat([example, example])  # torch.export specialises on a batch of 1
-    if precision == "float16":
-        module = _HalfInside(module)
     try:
         with quiet(), torch.no_grad():
             program = torch.onnx.export(
                 module,
                 (batch,),
                 dynamo=True,
-                opset_version=OPSET,
+                opset_version=opset,
                 input_names=["input"],
                 output_names=["logits"],
                 dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=65536)},),
@@ -37,17 +55,12 @@ def to_onnx(module: torch.nn.Module, precision: Precision, example: torch.Tensor
             )
     except CONVERTER_ERRORS as error:
         raise ModelError(
-            f"torch.onnx.export refuses the graph: {first_line(error)}; expected operators that opset {OPSET} can "
+            f"torch.onnx.export refuses the graph: {first_line(error)}; expected operators that opset {opset} can "
             "express; replace the operator or export to tflite only"
         ) from error
     if program is None:
         raise ModelError("torch.onnx.export returned nothing; expected a program; report the model")
-    model = program.model_proto
-    _use_integer_kernels(model)
-    _give_each_weight_its_zero_point(model)
-    _strip(model)
-    onnx.checker.check_model(model, full_check=True)
-    return bytes(model.SerializeToString(deterministic=True))
+    return program.model_proto
 
 
 def first_line(error: BaseException) -> str:

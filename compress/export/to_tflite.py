@@ -11,18 +11,27 @@ from torch import Tensor, fx
 
 from compress.errors import ModelError
 from compress.export.quiet import quiet
+from compress.export.stored_weights import STORED_WEIGHTS, make_carrier, read_stored_weights
 from compress.export.tidy_tflite import tidy
 from compress.export.to_onnx import CONVERTER_ERRORS, first_line
+from compress.export.weights_tflite import fence, restore_weights
 from compress.types import Precision
 
 
 def to_tflite(module: torch.nn.Module, precision: Precision, example: Tensor) -> bytes:
     """The TFLite file's content; arguments and errors as in `compress.export.export`."""
     with quiet(), torch.no_grad():
+        if precision in STORED_WEIGHTS:
+            return tidy(_convert_carrier(cast(fx.GraphModule, module), example))
         content = _convert(module, example, quantised=precision == "static_int8")
         if precision == "float16":
             content = _to_half(content)
     return tidy(content)
+
+
+def _convert_carrier(graph: fx.GraphModule, example: Tensor) -> bytes:
+    weights = read_stored_weights(graph)
+    return restore_weights(_convert(fence(make_carrier(graph, weights)), example, quantised=True), weights)
 
 
 def _convert(module: torch.nn.Module, example: Tensor, *, quantised: bool) -> bytes:
@@ -39,9 +48,11 @@ def _convert(module: torch.nn.Module, example: Tensor, *, quantised: bool) -> by
         scheme = pt2e_quantizer.get_symmetric_quantization_config(is_per_channel=True, is_qat=True)
         static = quant_config.QuantConfig(pt2e_quantizer=pt2e_quantizer.PT2EQuantizer().set_global(scheme))
         module = _with_float_constants(module)
-    channel_last = litert_torch.to_channel_last_io(module, args=[0], outputs=_image_outputs(module, example)).eval()
+    if example.dim() == 4:
+        module = litert_torch.to_channel_last_io(module, args=[0], outputs=_image_outputs(module, example))
+        example = example.permute(0, 2, 3, 1).contiguous()
     try:
-        edge = litert_torch.convert(channel_last, (example.permute(0, 2, 3, 1).contiguous(),), quant_config=static)
+        edge = litert_torch.convert(module.eval(), (example,), quant_config=static)
     except CONVERTER_ERRORS as error:
         raise ModelError(
             f"litert_torch refuses the graph: {first_line(error)}; expected operators that TFLite can express; "

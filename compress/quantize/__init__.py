@@ -1,11 +1,20 @@
 """A torch model in, a quantised torch graph out."""
 
 from compress.quantize.quantize import QuantizedGraph, finish, prepare, quantize
-from compress.quantize.schemes import Float16, Float32, Scheme, StaticInt8
+from compress.quantize.schemes import (
+    DynamicInt8,
+    Float16,
+    Float32,
+    Scheme,
+    StaticInt8,
+    WeightOnlyInt4,
+    WeightOnlyInt8,
+)
 from compress.quantize.sensitivity import Sensitivity, measure_sensitivity
 from compress.quantize.trainable import TrainableGraph
 
 __all__ = [
+    "DynamicInt8",
     "Float16",
     "Float32",
     "QuantizedGraph",
@@ -13,6 +22,8 @@ __all__ = [
     "Sensitivity",
     "StaticInt8",
     "TrainableGraph",
+    "WeightOnlyInt4",
+    "WeightOnlyInt8",
     "finish",
     "measure_sensitivity",
     "prepare",

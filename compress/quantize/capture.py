@@ -32,8 +32,8 @@ def capture(model: nn.Module, example: Tensor) -> fx.GraphModule:
     """Export the model's inference graph with `torch.export`.
 
     Args:
-        model: takes one float tensor, returns one tensor; left untouched.
-        example: (1, ...) float32; fixes every dimension but the first.
+        model: takes one tensor, returns one tensor; left untouched.
+        example: (1, ...) float32, or int64 token ids; fixes every dimension but the first.
 
     Returns:
         A graph of functional ATen operators, one placeholder `input`, one output tensor, constants as root buffers.
@@ -42,7 +42,8 @@ def capture(model: nn.Module, example: Tensor) -> fx.GraphModule:
         ModelError: `torch.export` refuses the model, its batch size is hard-wired, or it has several outputs.
     """
     private = copy.deepcopy(model).to(device="cpu", dtype=torch.float32).eval()
-    batch = torch.cat([example, example]).to(device="cpu", dtype=torch.float32)  # torch.export specialises on 0 and 1
+    dtype = torch.float32 if example.is_floating_point() else torch.int64  # token ids
+    batch = torch.cat([example, example]).to(device="cpu", dtype=dtype)  # torch.export specialises on 0 and 1
     free_batch = ({0: torch.export.Dim("batch", min=1, max=65536)},)
     try:
         with warnings.catch_warnings(), torch.no_grad():

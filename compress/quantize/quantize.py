@@ -16,8 +16,9 @@ from compress.quantize.fold import fold_batch_norm
 from compress.quantize.insert import insert
 from compress.quantize.normalise import normalise
 from compress.quantize.placement import place
-from compress.quantize.schemes import Float16, Scheme, StaticInt8
+from compress.quantize.schemes import Float16, Float32, Scheme, StaticInt8
 from compress.quantize.trainable import TrainableGraph
+from compress.quantize.weights import store_weights
 from compress.types import Json, Precision
 
 
@@ -25,7 +26,7 @@ from compress.types import Json, Precision
 class QuantizedGraph:
     """What `quantize` returns.
 
-    module: runs in torch, (n, ...) float32 in, float32 logits out, any n. For static_int8 it holds
+    module: runs in torch, (n, ...) in, float32 logits out, any n. For schemes with integers it holds
         `torch.ops.quantized_decomposed` nodes and simulates the integer runtimes.
     qparams: name of a value or constant -> {"scale", "zero_point"}; JSON-able; empty for float schemes.
     left_in_float: (where, reason) of every operator that `scheme` asked to run on integers and that does not.
@@ -46,8 +47,8 @@ def quantize(model: nn.Module, example: Tensor, scheme: Scheme, calibration: Ten
     """Export the model's graph, fold batch norm, and quantise it by `scheme`.
 
     Args:
-        model: one float tensor in, one tensor out; left untouched. Any device; the graph is on the CPU.
-        example: (1, C, H, W) float32, one input.
+        model: one tensor in, one tensor out; left untouched. Any device; the graph is on the CPU.
+        example: one input: (1, C, H, W) float32, or (1, tokens) int64 for models that read token ids.
         scheme: what to make of it.
         calibration: (n, C, H, W) float32, n >= 1, inputs as in production; needed by StaticInt8 only.
 
@@ -64,6 +65,9 @@ def quantize(model: nn.Module, example: Tensor, scheme: Scheme, calibration: Ten
         return QuantizedGraph(module=graph, scheme=scheme, qparams=table, left_in_float=plan.left_in_float)
     if isinstance(scheme, Float16):
         _round_to_half(graph)
+    elif not isinstance(scheme, Float32):
+        table, left = store_weights(graph, scheme)
+        return QuantizedGraph(module=graph, scheme=scheme, qparams=table, left_in_float=left)
     return QuantizedGraph(module=graph, scheme=scheme)
 
 
@@ -96,6 +100,11 @@ def finish(trained: TrainableGraph, scheme: StaticInt8) -> QuantizedGraph:
 
 
 def _checked(calibration: Tensor | None, example: Tensor) -> Tensor:
+    if not example.is_floating_point():
+        raise ModelError(
+            f"static_int8 rounds its input, and this model's are {example.dtype} token ids; expected real numbers; "
+            "use dynamic_int8"
+        )
     wanted = ", ".join(str(size) for size in example.shape[1:])
     if calibration is None or calibration.shape[0] == 0:
         raise DataError(

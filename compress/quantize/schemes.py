@@ -37,4 +37,42 @@ class StaticInt8:
     precision: ClassVar[Precision] = "static_int8"
 
 
-Scheme = Float32 | Float16 | StaticInt8
+@dataclass(frozen=True, kw_only=True)
+class DynamicInt8:
+    """Linear layers on integers with ranges found at run time: the default for transformers, which need no calibration.
+
+    Weights of linear layers and tables of embeddings are symmetric int8 in [-127, 127] with a scale per row; each row
+    of a linear layer's input is stored as int8 with a scale and zero_point of its own. Refused for models whose work is
+    convolutions: no runtime computes those fast with ranges found at run time.
+    """
+
+    precision: ClassVar[Precision] = "dynamic_int8"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightOnlyInt8:
+    """Weights as in DynamicInt8, arithmetic in float: the size of int8, more accurate, no faster than float32.
+
+    Both runtimes compute the real weights once, while they load the file.
+    """
+
+    precision: ClassVar[Precision] = "weight_only_int8"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightOnlyInt4:
+    """Linear layers and embeddings in 4 bits, [-8, 7], with one scale for each block of a row.
+
+    Both runtimes multiply them with activations that they store as int8 at run time, an error that is small beside that
+    of the weights.
+
+    block_size: values that share a scale; a row must be a whole number of blocks. Smaller is more accurate and larger:
+        32 costs 4.5 bits a weight in TFLite and 5 in ONNX.
+    """
+
+    block_size: Literal[32, 64, 128, 256] = 32
+    precision: ClassVar[Precision] = "weight_only_int4"
+
+
+WeightScheme = DynamicInt8 | WeightOnlyInt8 | WeightOnlyInt4
+Scheme = Float32 | Float16 | StaticInt8 | WeightScheme

@@ -35,10 +35,17 @@ from compress.recipe.yaml_reader import Loc, Place, dotted
 from compress.types import Budget, Json
 
 Role = Literal["teacher", "student"]
-Scheme = Literal["float32", "float16", "static_int8"]
+Scheme = Literal["float32", "float16", "static_int8", "dynamic_int8", "weight_only_int8", "weight_only_int4"]
 FileFormat = Literal["onnx", "tflite"]
 
-_PRECISION_IN_NAME: dict[Scheme, str] = {"float32": "float32", "float16": "float16", "static_int8": "int8"}
+_PRECISION_IN_NAME: dict[Scheme, str] = {
+    "float32": "float32",
+    "float16": "float16",
+    "static_int8": "int8",
+    "dynamic_int8": "dynamic-int8",
+    "weight_only_int8": "weight-only-int8",
+    "weight_only_int4": "weight-only-int4",
+}
 
 
 def artifact_name(role: Role, scheme: Scheme, file_format: FileFormat) -> str:
@@ -50,10 +57,12 @@ class QuantizeConfig(Part):
     """How the student's numbers are stored; in the file this mapping, or the scheme's name alone.
 
     calibration: how static_int8 finds the range of an activation (see compress.quantize.StaticInt8).
+    block_size: how many weights of weight_only_int4 share a scale (see compress.quantize.WeightOnlyInt4).
     """
 
     scheme: Scheme
     calibration: Literal["min_max", "percentile"] = "min_max"
+    block_size: Literal[32, 64, 128, 256] = 32
 
     @model_validator(mode="before")
     @classmethod
@@ -64,6 +73,12 @@ class QuantizeConfig(Part):
     def _calibrates_integers_alone(self) -> QuantizeConfig:
         if self.scheme != "static_int8" and "calibration" in self.model_fields_set:
             raise refusal(f"{self.scheme} is not calibrated; write {self.scheme} alone")
+        return self
+
+    @model_validator(mode="after")
+    def _has_blocks_in_4_bits_alone(self) -> QuantizeConfig:
+        if self.scheme != "weight_only_int4" and "block_size" in self.model_fields_set:
+            raise refusal(f"{self.scheme} has no blocks; write {self.scheme} alone, or weight_only_int4")
         return self
 
 

@@ -15,12 +15,12 @@ class AugmentConfig(Part):
     """Random views of the training images.
 
     pad: pixels by which an image may be shifted, in any direction.
-    flip: mirror half of the images left to right.
+    flip: mirror half of the images left to right; not for digits or letters.
     cutout: side in pixels of a square that is painted black at a random place; 0 for none.
     """
 
     pad: int = Field(default=2, ge=0)
-    flip: bool = True
+    flip: bool = False
     cutout: int = Field(default=0, ge=0)
 
 

@@ -60,7 +60,8 @@ def mix_drawings(lookup: Lookup) -> tuple[Drawing, ...]:
     by_runtime: dict[str, dict[str, Sequence[Bar]]] = {}
     for runtime in dict.fromkeys(subject.runtime for subject in lookup.subjects):
         counted = [s for s in lookup.subjects if s.runtime == runtime and _mix(lookup, s)]
-        telling = [s for s in counted if s.artifact.role == "teacher" or s.artifact.precision == "static_int8"]
+        integer = ("static_int8", "dynamic_int8")
+        telling = [s for s in counted if s.artifact.role == "teacher" or s.artifact.precision in integer]
         groups = {printable(s.artifact.name): _mix(lookup, s) for s in (telling or counted)[:4]}
         if groups and runtime:
             by_runtime[runtime] = groups

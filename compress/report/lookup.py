@@ -91,7 +91,7 @@ class Lookup:
         return min(
             ours,
             key=lambda s: (
-                s.artifact.precision != "static_int8",
+                s.artifact.precision not in ("static_int8", "dynamic_int8"),
                 s.artifact.format != "tflite",
                 s.artifact.size_bytes,
                 s.artifact.name,

@@ -17,7 +17,14 @@ from compress.report.labels import place_labels
 from compress.report.svg import INK, PAPER, RULE, SOFT, new_figure, page_style, to_svg
 
 WIDTH = 4.3
-PRECISION_COLOURS = {"float32": "#5b7ea8", "float16": "#4d9b8c", "static_int8": "#c8553d"}
+PRECISION_COLOURS = {
+    "float32": "#5b7ea8",
+    "float16": "#4d9b8c",
+    "static_int8": "#c8553d",
+    "dynamic_int8": "#dd8f52",
+    "weight_only_int8": "#8a6bb1",
+    "weight_only_int4": "#a63a50",
+}
 FORMAT_MARKERS = {"onnx": "o", "tflite": "s"}
 PART_COLOURS = {
     "fmla_fp32": "#4a76a8",

@@ -15,7 +15,16 @@ from numpy.typing import NDArray
 from compress.export import export
 from compress.export.audit import audit_in_child
 from compress.progress import Stage
-from compress.quantize import Float16, Float32, Scheme, StaticInt8, quantize
+from compress.quantize import (
+    DynamicInt8,
+    Float16,
+    Float32,
+    Scheme,
+    StaticInt8,
+    WeightOnlyInt4,
+    WeightOnlyInt8,
+    quantize,
+)
 from compress.recipe import QuantizeConfig, artifact_name
 from compress.stages.context import Run, Step, execute_step
 from compress.stages.train import Trained
@@ -53,6 +62,12 @@ def read_scheme(config: QuantizeConfig) -> Scheme:
             return Float16()
         case "static_int8":
             return StaticInt8(calibration=config.calibration)
+        case "dynamic_int8":
+            return DynamicInt8()
+        case "weight_only_int8":
+            return WeightOnlyInt8()
+        case "weight_only_int4":
+            return WeightOnlyInt4(block_size=config.block_size)
 
 
 def export_model(run: Run, trained: Trained, scheme: Scheme, reference_images: int) -> tuple[Exported, ...]:

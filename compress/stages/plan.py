@@ -45,12 +45,13 @@ def read_transfer_set(run: Run) -> TransferSet:
             f"{call.where}: values reach from {low:g} to {high:g}; expected [0, 1] as in task {run.task.name}; divide"
             " bytes by 255"
         )
-    held_out = {image.tobytes() for image in run.task.test.images}
-    if shared := sum(image.tobytes() in held_out for image in found.inputs):
-        raise DataError(
-            f"{call.where}: {shared} of {len(found)} images are in the test split of task {run.task.name}; expected"
-            " none, or the test score proves nothing; remove them"
-        )
+    for split in (run.task.test, run.task.validation):
+        held_out = {image.tobytes() for image in split.images}
+        if shared := sum(image.tobytes() in held_out for image in found.inputs):
+            raise DataError(
+                f"{call.where}: {shared} of {len(found)} images are in the {split.name} split of task {run.task.name};"
+                f" expected none, or the {split.name} score proves nothing; remove them"
+            )
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,8 @@ from compress.progress import Stage
 from compress.recipe import Call, DistillConfig, MoreTeacherConfig, TeacherConfig
 from compress.stages.context import Run, Step, blame, build_call, execute_step
 from compress.stages.train import CLASSES, Lesson, Trained, adopt_model, classify_test, train_model
-from compress.store import canonical_json, code_version
+from compress.store import canonical_json, code_version, file_sha256
+from compress.types import Json
 
 _BATCH = 500
 
@@ -126,20 +127,33 @@ def _obtain(run: Run, role: str, config: TeacherConfig | MoreTeacherConfig) -> T
 
 
 def _callable_teacher(call: Call) -> ProbabilityTeacher:
-    """Its identity: that of the predictor if it has one, else of the call and its code."""
+    """Its identity: of the call, its code, the files that its arguments name, and the predictor's own if it has one."""
     predict = build_call(call)
     if not callable(predict):
         raise ModelError(
             f"{call.where}: returned {type(predict).__name__}; expected a function from images to probabilities;"
             " return one"
         )
-    made_of = canonical_json([call.path, call.args, code_version(call.module), getattr(predict, "identity", None)])
+    files = [file_sha256(Path(value)) for value in _texts(call.args) if Path(value).is_file()]
+    own = getattr(predict, "identity", None)
+    made_of = canonical_json([call.path, call.args, code_version(call.module), files, own])
 
     def ask(images: NDArray[np.float32]) -> NDArray[np.floating]:
         with blame(call, what="the function that it returned", expected="probabilities"):
             return predict(images)
 
     return ProbabilityTeacher(predict=ask, identity=f"{call.path} {hashlib.sha256(made_of).hexdigest()[:16]}")
+
+
+def _texts(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, Sequence):
+        for each in value:
+            yield from _texts(each)
 
 
 def _classify_test(run: Run, teacher: ProbabilityTeacher) -> Path:

@@ -25,14 +25,15 @@ from compress.distill import (
     load_weights,
     logits_of,
     train,
+    unwrapped,
 )
-from compress.distill.distillation import Advance
+from compress.distill.answers import Advance
 from compress.distill.seeds import derive_seed
 from compress.errors import ModelError
 from compress.progress import Stage
 from compress.recipe import ModelCall, NormalizeConfig, TrainConfig
 from compress.stages.context import Run, Step, build_call, execute_step
-from compress.store import code_version, file_sha256
+from compress.store import canonical_json, code_version, file_sha256
 from compress.types import Json
 
 WEIGHTS, HISTORY, CLASSES = "weights.safetensors", "history.json", "classes.npy"
@@ -62,12 +63,13 @@ class Trained:
     def load(self, run: Run) -> nn.Module:
         """The model with its weights, on the CPU, in evaluation mode."""
         model = build_model(run, self.call, self.normalize)
-        _network(model).load_state_dict(load_file(self.path))
+        unwrapped(model).load_state_dict(load_file(self.path))
         return model.eval()
 
     def as_teacher(self, run: Run) -> ModuleTeacher:
         """The model as one to learn from."""
-        return ModuleTeacher(model=self.load(run), code=code_version(self.call.module))
+        code = f"{code_version(self.call.module)} {canonical_json(self.describe()).decode()}"
+        return ModuleTeacher(model=self.load(run), code=code)
 
 
 def build_model(run: Run, call: ModelCall, normalize: NormalizeConfig | None = None, generation: int = 0) -> nn.Module:
@@ -85,11 +87,6 @@ def build_model(run: Run, call: ModelCall, normalize: NormalizeConfig | None = N
             f" {channels} channels of task {run.task.name}, or one for all; correct normalize in the recipe"
         )
     return Normalized(model, normalize.mean, normalize.std) if normalize else model
-
-
-def _network(model: nn.Module) -> nn.Module:
-    """The user's own module, whose names the weight files have."""
-    return model.model if isinstance(model, Normalized) else model
 
 
 def describe_model(call: ModelCall, normalize: NormalizeConfig | None) -> Json:
@@ -148,7 +145,7 @@ def train_model(
             "seed": run.recipe.seed,
             "generation": generation,
             "classes": len(run.task.classes),
-            "device": dataclasses.asdict(choose_device()),
+            "device": dataclasses.asdict(choose_device(config.precision)),
             "processes": run.world.size,
         },
         inputs={
@@ -191,12 +188,21 @@ def train_model(
     )
 
 
+def train_alone(run: Run) -> Trained:
+    """The student without a teacher, to show what the teacher was worth.
+
+    It sees new views in every epoch: a limited number of them spares the teacher questions, and here is no teacher.
+    """
+    config = run.recipe.student
+    return train_model(run, "student_alone", config.model, config.train.model_copy(update={"views": 0}))
+
+
 def adopt_model(run: Run, role: str, call: ModelCall, file: Path, normalize: NormalizeConfig | None) -> Trained:
     """A model whose weights the user has, as if it had been trained here."""
 
     def make(folder: Path, _: Stage) -> None:
         model = build_model(run, call, normalize)
-        load_weights(_network(model), file)
+        load_weights(unwrapped(model), file)
         write_weights(folder, model, ())
 
     if not file.is_file():
@@ -248,7 +254,7 @@ def read_schedule(config: TrainConfig) -> Schedule:
 
 def write_weights(folder: Path, model: nn.Module, history: Sequence[Epoch]) -> None:
     """What a stage leaves of a trained model."""
-    weights = _network(model).state_dict()  # copied, for the file format takes no tensors that share memory
+    weights = unwrapped(model).state_dict()  # copied, for the file format takes no tensors that share memory
     save_file(
         {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in weights.items()},
         folder / WEIGHTS,

@@ -20,6 +20,7 @@ from compress.distill import (
     FeatureMatch,
     Hint,
     ModuleTeacher,
+    Normalized,
     ProbabilityTeacher,
     RelationalAngle,
     RelationalDistance,
@@ -27,7 +28,8 @@ from compress.distill import (
     TransferSet,
     train,
 )
-from compress.distill.features import LayerTap, match_loss
+from compress.distill.device import Device
+from compress.distill.features import LayerTap, Learner, match_loss
 from compress.errors import DataError, ModelError
 from compress.models.mlp import mlp
 from compress.models.vit import vit
@@ -183,3 +185,26 @@ def test_tokens_of_transformers(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="expected equal shapes"):
         learn(student, transformer(2, 12), tmp_path / "finer", match(HINT, layer, layer, project=True))
     learn(cnn(4), teacher, tmp_path / "cnn", match(RelationalDistance(weight=1.0), "2", layer))
+
+
+def test_features_alone_need_no_labels(tmp_path: Path) -> None:
+    """The first stage of FitNets (Romero et al. 2015): hints, and nothing else."""
+    student = cnn(4)
+    before = copy.deepcopy(student)
+    lesson = Distillation(teachers=(ModuleTeacher(model=cnn(6)),), alpha=0.0, features=(match(HINT, project=True),))
+    unlabelled = TransferSet(inputs=TRANSFER.inputs, labels=None)
+    train(student, unlabelled, VALIDATION, SCHEDULE, seed=0, checkpoint=tmp_path / "c.pt", distillation=lesson)
+    assert not torch.equal(student[0].weight, before[0].weight)
+    assert torch.equal(student[5].weight, before[5].weight)  # the classifier lies behind the hint
+
+
+def test_a_normalised_teachers_layers_keep_their_names(tmp_path: Path) -> None:
+    teacher = Normalized(cnn(4), [0.5], [0.2])
+    learn(cnn(4), teacher, tmp_path, match(HINT))
+
+
+def test_projected_features_are_float32_under_autocast() -> None:
+    learner = Learner(cnn(4), [match(HINT, project=True)], [nn.Conv2d(4, 6, 1, bias=False)])
+    with Device(name="cpu", bf16=True, threads=1).autocast():
+        _, (feature,) = learner(torch.rand(2, 1, 8, 8))
+    assert feature.dtype == torch.float32

@@ -9,11 +9,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 from scipy.stats import entropy, pearsonr, zscore
-from torch import Tensor
+from torch import Tensor, nn
 
+from compress.distill import Distillation, ModuleTeacher, SoftTargets
+from compress.distill.distillation import training_loss
 from compress.distill.losses import (
     dist_loss,
-    distillation_loss,
     dkd_loss,
     kd_loss,
     logit_regression_loss,
@@ -86,12 +87,13 @@ def test_several_teachers_are_their_mean_probability(temperature: float) -> None
 
 
 @pytest.mark.parametrize(("alpha", "expected"), [(0.0, "hard"), (1.0, "soft"), (0.3, "mixed")])
-def test_distillation_loss_mixes_by_alpha(alpha: float, expected: str) -> None:
+def test_the_training_loss_mixes_by_alpha(alpha: float, expected: str) -> None:
     log_p = log_softmax(STUDENT.double().numpy(), axis=1)
     hard = -log_p[np.arange(BATCH), LABELS.numpy()].mean()
     soft = kd_loss(STUDENT, TEACHER, 4.0).item()
     values = {"hard": hard, "soft": soft, "mixed": 0.7 * hard + 0.3 * soft}
-    found = distillation_loss(STUDENT, TEACHER, LABELS, 4.0, alpha).item()
+    lesson = Distillation(teachers=(ModuleTeacher(model=nn.Identity()),), loss=SoftTargets(temperature=4), alpha=alpha)
+    found = training_loss(lesson, (STUDENT, ()), (TEACHER, ()), LABELS, label_smoothing=0.0).item()
     assert found == pytest.approx(values[expected], rel=1e-5)
 
 
@@ -257,7 +259,6 @@ def test_a_perfect_student_pays_nothing(loss) -> None:
         (lambda: dkd_loss(STUDENT[:, :1], TEACHER[:, :1], LABELS * 0, 4.0, 1, 8), "2 classes"),
         (lambda: dkd_loss(STUDENT, TEACHER, LABELS[:3], 4.0, 1, 8), r"labels are \(3,\); expected one for each of 7"),
         (lambda: standardize_logits(STUDENT[:, :1]), "2 classes"),
-        (lambda: distillation_loss(STUDENT, TEACHER, LABELS, 4.0, 1.5), "alpha must lie in"),
     ],
 )
 def test_senseless_arguments_are_refused(call, message: str) -> None:

@@ -86,9 +86,41 @@ def test_each_view_is_asked_once_ever(tmp_path: Path) -> None:
     assert sum(teacher.asked) == 3 * len(TRANSFER)
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Renamed(ModuleTeacher):
+    """A module whose identity does not say that it changed."""
+
+    @property
+    def identity(self) -> str:
+        return "renamed"
+
+
+def test_a_module_whose_answers_changed_under_one_identity_is_found(tmp_path: Path) -> None:
+    lines: list[str] = []
+    lesson = Distillation(teachers=(Renamed(model=build(7)),), cache=tmp_path)
+    for asked in (2, 0):
+        done = ask_teachers(
+            lesson, TRANSFER, SCHEDULE, seed=0, device=DEVICE, advance=lambda _done, _all, line: lines.append(line)
+        )
+        assert done == asked
+    assert [line.partition(";")[0] for line in lines[:2]] == [f"asked teacher 1 about view {n} of 2" for n in (1, 2)]
+    assert lines[2].startswith("teacher 1 was asked before; 16 of its answers differ now by at most")
+    other = Distillation(teachers=(Renamed(model=build(8)),), cache=tmp_path)
+    with pytest.raises(ModelError, match=r"now answers up to .* away from what is kept .* delete this folder"):
+        ask_teachers(other, TRANSFER, SCHEDULE, seed=0, device=DEVICE)
+
+
+def test_validation_too_is_asked_about_once(tmp_path: Path) -> None:
+    """Two samples of each training apart, which show how many classes the teacher knows."""
+    teacher = Linear()
+    for number in range(2):
+        learn(tmp_path / str(number), teacher, tmp_path / "cache")
+    assert sum(teacher.asked) == 2 * len(TRANSFER) + len(VALIDATION) + 2 * 2
+
+
 def test_the_key_follows_all_that_the_answers_depend_on() -> None:
     backwards = TransferSet(inputs=TRANSFER.inputs[::-1].copy(), labels=None)
-    other_device = dataclasses.replace(DEVICE, bf16=not DEVICE.bf16)
+    other_device = dataclasses.replace(DEVICE, name="cuda")
     keys = [
         CacheKey.of(Linear(), TRANSFER, AUGMENT, 0, DEVICE),
         CacheKey.of(Linear("other"), TRANSFER, AUGMENT, 0, DEVICE),

@@ -7,9 +7,10 @@ from learning import build
 from sklearn.ensemble import RandomForestClassifier
 from torch import nn
 
-from compress.distill import Device, ModuleTeacher, Normalized, ProbabilityTeacher, SoftTargets
+from compress.distill import Device, ModuleTeacher, Normalized, ProbabilityTeacher, SoftTargets, identify
 from compress.distill.teachers import combine_logits
 from compress.errors import ModelError
+from compress.models.vit import vit
 
 CPU = Device(name="cpu", bf16=False, threads=1)
 IMAGES = torch.from_numpy(np.random.default_rng(0).random((40, 1, 8, 8), dtype=np.float32))
@@ -116,3 +117,26 @@ def test_the_mean_logit_is_a_geometric_mean_to_which_offsets_mean_nothing() -> N
 @pytest.mark.parametrize("combine", ["mean_probability", "mean_logit"])
 def test_one_teacher_is_taken_at_its_word(combine) -> None:
     assert combine_logits(LOGITS[:1], combine, 4.0) is LOGITS[0]
+
+
+def test_what_no_weight_shows_is_in_the_identity() -> None:
+    """Attention with more heads has the same weights and prints the same."""
+
+    def small(heads: int) -> nn.Module:
+        torch.manual_seed(0)
+        return vit(in_channels=1, classes=3, image_size=8, patch_size=4, width=8, depth=1, heads=heads)
+
+    assert identify(small(1)) == identify(small(1))
+    assert identify(small(1)) != identify(small(2))
+    trained = small(1)
+    before = ModuleTeacher(model=trained).identity
+    with torch.no_grad():
+        next(trained.parameters()).add_(1e-3)
+    assert ModuleTeacher(model=trained).identity != before
+
+
+def test_a_module_answers_in_float32_wherever_the_student_trains() -> None:
+    model, inputs = nn.Sequential(nn.Flatten(), nn.Linear(16, 3)), torch.rand(2, 1, 4, 4)
+    answer = ModuleTeacher(model=model).logits(inputs, Device(name="cpu", bf16=True, threads=1))
+    with torch.no_grad():
+        assert torch.equal(answer, model(inputs))

@@ -1,5 +1,6 @@
 """The loop: it learns, it repeats, it continues where it was killed, and it never sees the test split."""
 
+import copy
 import dataclasses
 import io
 import signal
@@ -14,7 +15,9 @@ from learning import SCHEDULE, build, learn, same, taught_by
 from torch import nn
 
 from compress.distill import (
+    DKD,
     Distillation,
+    LogitRegression,
     ModuleTeacher,
     Schedule,
     SoftTargets,
@@ -233,8 +236,14 @@ def test_a_loss_that_is_not_finite_stops_at_once_and_keeps_the_last_good_checkpo
     ("distillation", "labelled", "error", "message"),
     [
         (None, False, DataError, "has no labels"),
-        (lambda: taught_by(build(7), alpha=0.5), False, DataError, "has no labels, which SoftTargets with alpha 0.5"),
+        (lambda: taught_by(build(7), alpha=0.5), False, DataError, "has no labels, which alpha 0.5 needs"),
         (lambda: taught_by(build(7, classes=9)), True, ModelError, "the teacher has 9 classes, the student 10"),
+        (
+            lambda: Distillation(teachers=taught_by(build(7)).teachers, loss=DKD(), alpha=1.0),
+            False,
+            DataError,
+            "DKD needs",
+        ),
     ],
 )
 def test_what_cannot_train_is_refused_before_it_does(
@@ -247,10 +256,80 @@ def test_what_cannot_train_is_refused_before_it_does(
         learn(model, task, tmp_path / "c.pt", transfer=transfer, distillation=distillation and distillation())
 
 
+def test_a_student_is_not_its_own_teacher(task: Task, tmp_path: Path) -> None:
+    model = build()
+    with pytest.raises(ModelError, match="teacher and student share weights; expected a teacher that stays"):
+        learn(model, task, tmp_path / "c.pt", distillation=taught_by(model))
+    learn(
+        model, task, tmp_path / "c.pt", schedule=dataclasses.replace(SCHEDULE, epochs=1),
+        distillation=taught_by(copy.deepcopy(model)),
+    )  # fmt: skip
+
+
+def test_another_networks_checkpoint_is_not_taken_over(task: Task, tmp_path: Path) -> None:
+    """Of the same shapes: other initial weights, or another activation."""
+    schedule = dataclasses.replace(SCHEDULE, epochs=1)
+    learn(build(0), task, tmp_path / "c.pt", schedule=schedule)
+    other = build(0)
+    other.stem[2] = nn.SiLU()
+    for model in (build(1), other):
+        with pytest.raises(ModelError, match="a checkpoint of another training"):
+            learn(model, task, tmp_path / "c.pt", schedule=schedule)
+
+
+class Two(nn.Module):
+    def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return inputs, inputs
+
+
+@pytest.mark.parametrize(
+    ("model", "got"),
+    [(Two(), r"Two: returned tuple for 2 samples"), (nn.Identity(), r"Identity: returned shape \(2, 1, 8, 8\)")],
+)
+def test_a_model_that_gives_no_logits_is_refused(task: Task, tmp_path: Path, model: nn.Module, got: str) -> None:
+    with pytest.raises(ModelError, match=rf"{got}.*; expected logits \(2, classes\)"):
+        learn(model, task, tmp_path / "c.pt")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("epochs", 0),
+        ("batch_size", 0),
+        ("learning_rate", 0.0),
+        ("views", -1),
+        ("warmup_fraction", 1.0),
+        ("ema_decay", 1),
+    ],
+)
+def test_impossible_schedules_are_refused(field: str, value: float) -> None:
+    with pytest.raises(DataError, match=f"train: {field} is {value}; expected"):
+        dataclasses.replace(SCHEDULE, **{field: value})
+
+
+def test_volumes_train_too(tmp_path: Path) -> None:
+    """Three-dimensional convolutions have no channels-last layout of images."""
+    volumes = np.random.default_rng(0).random((16, 1, 4, 4, 4), dtype=np.float32)[::-1]
+    transfer = TransferSet(inputs=volumes, labels=np.arange(16) % 3)
+    validation = Split(name="validation", images=volumes[:4].copy(), labels=np.zeros(4, np.int64))
+    model = nn.Sequential(nn.Conv3d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, 3))
+    schedule = Schedule(epochs=1, batch_size=8, learning_rate=0.1)
+    (epoch,) = train(model, transfer, validation, schedule, seed=0, checkpoint=tmp_path / "c.pt")
+    assert np.isfinite(epoch.loss)
+
+
+def test_an_average_counts_its_batches(task: Task, tmp_path: Path) -> None:
+    model, schedule = build(), dataclasses.replace(SCHEDULE, epochs=1, ema_decay=0.9)
+    learn(model, task, tmp_path / "c.pt", schedule=schedule)
+    assert model.stem[1].num_batches_tracked == len(task.train) // SCHEDULE.batch_size
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"alpha": 1.5}, "alpha is 1.5; expected 0 to 1"),
+        ({"teachers": (ModuleTeacher(model=build()),) * 2, "loss": LogitRegression()}, "write combine: mean_logit"),
+        ({"teachers": (ModuleTeacher(model=build()),) * 2, "loss": DKD(standardize=True)}, "write combine: mean_logit"),
         ({"alpha": float("nan")}, "alpha is nan"),
         ({"teachers": ()}, "no teacher"),
     ],

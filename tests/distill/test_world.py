@@ -64,7 +64,7 @@ def test_a_loss_between_samples_sees_the_whole_batch(checked: Path) -> None:
     assert json.loads((checked / "gathers.json").read_text()) < 1e-5
 
 
-@pytest.mark.parametrize("name", ["labels", "teacher", "rows"])
+@pytest.mark.parametrize("name", ["labels", "teacher", "rows", "preferences", "relations"])
 def test_two_processes_train_the_weights_of_one(checked: Path, tmp_path: Path, name: str) -> None:
     alone = teach(name, tmp_path, ALONE).state_dict()
     together = torch.load(checked / f"{name}.weights", weights_only=True)

@@ -15,10 +15,23 @@ import torch
 from learning import SCHEDULE, build, taught_by
 from torch import Tensor, nn
 
-from compress.distill import Distillation, Schedule, TransferSet, World, open_world, train, world
+from compress.distill import (
+    DIST,
+    Distillation,
+    FeatureMatch,
+    RelationalDistance,
+    Schedule,
+    TransferSet,
+    World,
+    open_world,
+    train,
+    world,
+)
 from compress.distill.trainee import Trainee
 from compress.errors import CompressError
 from compress.tasks.digits import digits
+
+RELATION = FeatureMatch(student_layer="pool", teacher_layer="pool", loss=RelationalDistance(weight=1.0))
 
 WHOLE = dataclasses.replace(SCHEDULE, epochs=2)
 """For what is interrupted; one epoch of digits has 17 steps."""
@@ -68,6 +81,8 @@ def lesson(name: str, folder: Path) -> tuple[nn.Module, Schedule, Distillation |
         "labels": (smooth(), NO_AUGMENT, None),
         "teacher": (smooth(), NO_AUGMENT, taught_by(build(7), cache=folder / "answers")),
         "rows": (Rows(), NO_AUGMENT, None),
+        "preferences": (smooth(), NO_AUGMENT, dataclasses.replace(taught_by(build(7)), loss=DIST(), alpha=0.5)),
+        "relations": (smooth(), NO_AUGMENT, dataclasses.replace(taught_by(build(7)), features=(RELATION,))),
         "whole": (build(), WHOLE, None),
     }[name]
 
@@ -159,7 +174,7 @@ def main(folder: Path, job: str, arguments: list[str]) -> None:
         if job == "check":
             check_norms(folder, one)
             check_gather(folder, one)
-            names += ["labels", "teacher", "rows"]
+            names += ["labels", "teacher", "rows", "preferences", "relations"]
         for name in names:
             model = teach(name, folder, one, pause=6.0 if job == "check" and name == "whole" else 0.0)
             if one.leads:

@@ -112,6 +112,7 @@ def test_dynamically_quantised_products(tmp_path: Path) -> None:
     report = audit(write(tmp_path / "m.onnx", nodes, (TensorProto.INT32, [1, 4, 6, 5]), constants))
     assert report["macs"] == 4 * 6 * 6 * 27 + 4 * 6 * 5 * 6
     assert (report["compute_ops"], report["int8_ops"], report["conversions"]) == (2, 2, 1)
+    assert _precision(report | {"ops_by_dtype": {"int8": 2, "float32": 1}}) == "dynamic_int8"
 
 
 def test_an_operator_of_another_domain_is_unknown_and_what_follows_it_too(tmp_path: Path) -> None:
@@ -165,6 +166,22 @@ def test_half_floats_are_called_so(tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "half.onnx")
     assert _precision(audit(tmp_path / "half.onnx")) == "float16"
     assert _precision(audit(tmp_path / "model.onnx")) == "float32"
+
+
+@pytest.mark.parametrize(
+    ("given", "stored", "int8_ops", "precision"),
+    [
+        ({"float32": 3, "int8": 2}, {"int8": 90}, 2, "mixed"),
+        ({"float32": 3}, {"int8": 90, "float32": 4}, 2, "dynamic_int8"),  # TFLite's hybrid kernels
+        ({"float32": 3}, {"int8": 90, "float32": 4}, 0, "weight_only_int8"),
+        ({"float32": 3}, {"int4": 90, "float32": 4}, 0, "weight_only_int4"),
+        ({"float32": 3}, {}, 0, "float32"),
+        ({"float64": 3}, {"float64": 9}, 0, "mixed"),
+    ],
+)
+def test_what_a_file_is_called(given: dict[str, int], stored: dict[str, int], int8_ops: int, precision: str) -> None:
+    report = {"ops": {}, "ops_by_dtype": given, "weights_by_dtype": stored, "int8_ops": int8_ops}
+    assert _precision(report) == precision
 
 
 def test_external_data_is_no_fault_of_the_file(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import flatbuffers
 import numpy as np
 import onnx
 import pytest
@@ -22,6 +23,7 @@ from torch import nn
 
 from compress.errors import ModelError, ToolError
 from compress.export import export
+from compress.export.tidy_tflite import tidy
 
 Write = Callable[[str, str], Written]
 
@@ -122,6 +124,22 @@ def test_tflite_data_is_aligned(written: Write) -> None:
     starts = [buffer._tab.Vector(buffer._tab.Offset(4)) for buffer in buffers if buffer.DataLength()]
     assert len(starts) > 15
     assert [start % 16 for start in starts] == [0] * len(starts)
+
+
+def test_data_behind_the_flatbuffer_is_taken_in(written: Write) -> None:
+    content = written("mobile", "float32").tflite.read_bytes()
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
+    moved = max(model.buffers, key=lambda buffer: 0 if buffer.data is None else len(buffer.data))
+    data, moved.data, moved.size = moved.data.tobytes(), None, len(moved.data)
+    behind = len(_pack(model, moved, 16))  # the offset does not change the length
+    appended = _pack(model, moved, behind) + data
+    assert tidy(appended) == tidy(content) == content
+
+
+def _pack(model: Any, buffer: Any, offset: int) -> bytes:
+    buffer.offset, builder = offset, flatbuffers.Builder(0)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16", "static_int8"])

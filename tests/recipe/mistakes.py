@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from compress.types import METRICS
 
+SCHEMES = "float32, float16, static_int8, dynamic_int8, weight_only_int8, weight_only_int4"
+
 MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("name: tiny", "name: 010", [("010", "name: expected text, got 010; to mean the text, quote it: '010'")]),
     ("name: tiny", "name: no", []),
@@ -110,11 +112,8 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
         "[float32, static_int8]",
         "[float32, int8, float_16]",
         [
-            ("int8", "quantize[1]: expected one of float32, float16, static_int8, got int8"),
-            (
-                "float_16",
-                "quantize[2]: expected one of float32, float16, static_int8, got float_16; did you mean 'float16'?",
-            ),
+            ("int8", f"quantize[1]: expected one of {SCHEMES}, got int8"),
+            ("float_16", f"quantize[2]: expected one of {SCHEMES}, got float_16; did you mean 'float16'?"),
         ],
     ),
     ("[float32, static_int8]", "[float32, {scheme: static_int8, calibration: percentile}]", []),
@@ -122,6 +121,22 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
         "[float32, static_int8]",
         "[static_int8, {scheme: float16, calibration: min_max}]",
         [("{scheme:", "quantize[1]: float16 is not calibrated; write float16 alone")],
+    ),
+    ("[float32, static_int8]", "[static_int8, {scheme: weight_only_int4, block_size: 64}, weight_only_int8]", []),
+    (
+        "[float32, static_int8]",
+        "[static_int8, {scheme: weight_only_int4, block_size: 48}]",
+        [("48", "quantize[1].block_size: expected one of 32, 64, 128 or 256, got 48")],
+    ),
+    (
+        "[float32, static_int8]",
+        "[static_int8, {scheme: dynamic_int8, block_size: 32}]",
+        [("{scheme:", "quantize[1]: dynamic_int8 has no blocks; write dynamic_int8 alone, or weight_only_int4")],
+    ),
+    (
+        "[float32, static_int8]",
+        "[static_int8, {scheme: dynamic_int8, calibration: min_max}]",
+        [("{scheme:", "quantize[1]: dynamic_int8 is not calibrated; write dynamic_int8 alone")],
     ),
     (
         "[float32, static_int8]",

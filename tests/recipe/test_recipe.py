@@ -45,7 +45,7 @@ def test_values_and_defaults(tiny: Recipe, tmp_path: Path) -> None:
         "warmup_fraction": 0.2,
         "decay": "linear",
         "label_smoothing": 0.0,
-        "augment": {"pad": 2, "flip": True, "cutout": 0},
+        "augment": {"pad": 2, "flip": False, "cutout": 0},
         "views": 0,
         "ema_decay": None,
         "precision": "auto",
@@ -86,6 +86,7 @@ def test_artifact_names(tiny: Recipe) -> None:
         "student.safetensors",
     )
     assert artifact_name("student", "static_int8", "tflite") in tiny.artifact_names()
+    assert artifact_name("student", "dynamic_int8", "onnx") == "student-dynamic-int8.onnx"
 
 
 def test_nothing_can_be_changed(tiny: Recipe) -> None:

@@ -15,7 +15,9 @@ from compress.stages.context import build_call
 from compress.stages.plan import _try_model
 from compress.stages.teach import _callable_teacher
 from compress.tasks.digits import digits
-from tests.recipe.tiny_recipe import TINY
+from tests.recipe.tiny_recipe import TINY as PLUGGED
+
+TINY = PLUGGED.replace("plugged", "naughty")
 
 FAULTS = """\
 import sys
@@ -40,16 +42,16 @@ class Leaves(nn.Module):
 
 @pytest.fixture
 def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
-    (tmp_path / "plugged.py").write_text(FAULTS)
+    (tmp_path / "naughty.py").write_text(FAULTS)
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "plugged", raising=False)
+    monkeypatch.delitem(sys.modules, "naughty", raising=False)
     monkeypatch.chdir(tmp_path)
     Path("mine.yaml").write_text(TINY)
     return load_recipe(Path("mine.yaml"))
 
 
 def altered(name: str) -> Recipe:
-    Path("mine.yaml").write_text(TINY.replace('"plugged:model", args: {width: 1}', f'"plugged:{name}"'))
+    Path("mine.yaml").write_text(TINY.replace('"naughty:model", args: {width: 1}', f'"naughty:{name}"'))
     return load_recipe(Path("mine.yaml"))
 
 
@@ -57,7 +59,7 @@ def test_an_exit_in_a_task_is_no_exit_of_the_run(recipe: Recipe) -> None:
     with pytest.raises(ModelError) as caught:
         build_call(recipe.task, home=Path())
     assert str(caught.value) == (
-        "mine.yaml:2:7: task: plugged:task: called sys.exit(None); expected a result; mend it or its args in the recipe"
+        "mine.yaml:2:7: task: naughty:task: called sys.exit(None); expected a result; mend it or its args in the recipe"
     )
 
 
@@ -74,7 +76,7 @@ def test_a_model_that_fails_is_named_with_its_place_and_key(recipe: Recipe, name
     with pytest.raises(ModelError) as caught:
         build_call(altered(name).student.model, in_channels=1, classes=3)
     assert str(caught.value) == (
-        f"mine.yaml:7:10: student.model: plugged:{name}: {said}; mend it or its args in the recipe"
+        f"mine.yaml:7:10: student.model: naughty:{name}: {said}; mend it or its args in the recipe"
     )
 
 
@@ -82,17 +84,17 @@ def test_a_model_that_exits_when_it_is_shown_images(recipe: Recipe) -> None:
     del recipe
     mine = altered("Leaves")
     run: Any = SimpleNamespace(recipe=mine, task=digits())
-    with pytest.raises(ModelError, match=r"plugged:Leaves: the model, on images of .*, called sys.exit\(0\)"):
+    with pytest.raises(ModelError, match=r"naughty:Leaves: the model, on images of .*, called sys.exit\(0\)"):
         _try_model(run, mine.student.model)
 
 
 def test_a_predictor_that_exits_when_it_is_asked(recipe: Recipe) -> None:
     del recipe
-    text = TINY.replace("student:", 'more_teachers: [{probabilities: {call: "plugged:predictor"}}]\nstudent:', 1)
+    text = TINY.replace("student:", 'more_teachers: [{probabilities: {call: "naughty:predictor"}}]\nstudent:', 1)
     Path("mine.yaml").write_text(text)
     call = load_recipe(Path("mine.yaml")).more_teachers[0].probabilities
     assert call
-    with pytest.raises(ModelError, match=r"more_teachers\[0\].probabilities: plugged:predictor: the function that it"):
+    with pytest.raises(ModelError, match=r"more_teachers\[0\].probabilities: naughty:predictor: the function that it"):
         _callable_teacher(call).predict(digits().test.images[:1])
 
 

@@ -8,7 +8,6 @@ from compress.distill.losses.features import (
 )
 from compress.distill.losses.logits import (
     dist_loss,
-    distillation_loss,
     dkd_loss,
     kd_loss,
     logit_regression_loss,
@@ -40,7 +39,6 @@ __all__ = [
     "SoftTargets",
     "attention_transfer_loss",
     "dist_loss",
-    "distillation_loss",
     "dkd_loss",
     "hint_loss",
     "kd_loss",

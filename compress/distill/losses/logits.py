@@ -148,30 +148,6 @@ def standardize_logits(logits: Tensor) -> Tensor:
         return (wide - mean) / variance.clamp_min(_LEAST_DEVIATION**2).sqrt()
 
 
-def distillation_loss(
-    student_logits: Tensor, teacher_logits: Tensor, labels: Tensor, temperature: float, alpha: float
-) -> Tensor:
-    """Cross-entropy with the labels, weighted 1 - alpha, plus `kd_loss`, weighted alpha.
-
-    Args:
-        student_logits: (batch, classes).
-        teacher_logits: (batch, classes).
-        labels: (batch,) class indices.
-        temperature: > 0.
-        alpha: weight of the distillation term, 0 to 1.
-
-    Returns:
-        Scalar, in nats, averaged over the batch.
-
-    Raises:
-        ValueError: as `kd_loss`, or alpha outside [0, 1].
-    """
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha must lie in [0, 1], got {alpha:g}")
-    hard = F.cross_entropy(student_logits.float(), labels)
-    return (1 - alpha) * hard + alpha * kd_loss(student_logits, teacher_logits, temperature)
-
-
 def _divergence(student_log_p: Tensor, teacher_log_p: Tensor) -> Tensor:
     # "batchmean" sums over the classes; "mean" would divide by their number as well, and weaken the loss by it.
     return F.kl_div(student_log_p, teacher_log_p, reduction="batchmean", log_target=True)

@@ -59,7 +59,7 @@ def _operator(model: Any, graph: Any, op: Any, number: int) -> Operator:
         for t in (*inputs, *outputs)
         if not (_data(model, t) is not None and t.type == schema.TensorType.INT32)
     ]
-    integer = all(dtype in _INT8 for dtype in data)
+    integer = all(dtype in _INT8 for dtype in data) or _is_hybrid(kind, data)
     dtype = _DTYPES[outputs[0].type] if outputs else "none"
     name = (outputs and _text(outputs[0].name)) or f"{kind}_{number}"
     if kind in ("QUANTIZE", "DEQUANTIZE"):
@@ -77,6 +77,11 @@ def _kind(model: Any, op: Any) -> str:
     number = max(code.builtinCode, code.deprecatedBuiltinCode)
     name = _OPERATORS.get(number, f"BUILTIN_{number}")
     return f"CUSTOM {_text(code.customCode)}" if name == "CUSTOM" else name
+
+
+def _is_hybrid(kind: str, dtypes: list[str]) -> bool:
+    """Whether it is a product with an integer weight, whose kernel stores its float input as int8 at run time."""
+    return kind in _MATRIX_PRODUCTS and dtypes[0] == "float32" and dtypes[1] in ("int8", "int4")
 
 
 def _macs(kind: str, inputs: list[Any], outputs: list[Any]) -> int | None:
@@ -101,7 +106,7 @@ def _bytes(model: Any, graph: Any, content: bytes) -> Bytes:
         for position, index in enumerate(_vector(op.inputs)):
             if index >= 0:
                 _count_constant(model, graph.tensors[index], parts, position == 2 and kind in _MATRIX_PRODUCTS)
-    parts.quantization = _quantization_bytes(content)
+    parts.quantization = _quantization_bytes(content) + _block_scale_bytes(model, graph)
     parts.metadata = len(model.description or b"")
     for entry in model.metadata or []:
         parts.metadata += len(entry.name) + _size(model.buffers[entry.buffer].data)
@@ -142,6 +147,13 @@ def _quantization_bytes(content: bytes) -> int:
 def _vector(numbers: Any) -> list[int]:
     """A vector of the flatbuffer; writers leave out empty ones."""
     return [] if numbers is None else [int(number) for number in numbers]
+
+
+def _block_scale_bytes(model: Any, graph: Any) -> int:
+    """Scales of 4-bit blocks, which are constants that no operator reads."""
+    details = [tensor.quantization.details for tensor in graph.tensors if tensor.quantization is not None]
+    blocks = [each for each in details if isinstance(each, schema.BlockwiseQuantizationT)]
+    return sum(_size(model.buffers[graph.tensors[each.scales].buffer].data) for each in blocks)
 
 
 def _size(array: Any) -> int:

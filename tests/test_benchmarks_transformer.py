@@ -1,0 +1,32 @@
+"""The benchmark of transformers runs, in its quick form: the figures mean nothing, its rows and its JSON do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "quantization" / "transformer.py"
+
+
+def test_transformer(fashion_mnist_folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "transformer.json"
+    places = {"COMPRESS_HOME": str(tmp_path), "COMPRESS_DATA": str(fashion_mnist_folder)}
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--quick", "--output", output],
+        env={**os.environ, **places, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    summary = json.loads(output.read_text())["summary"]
+    assert list(summary) == ["vision transformer", "text encoder"]
+    for rows in summary.values():
+        assert [(row["scheme"], row["format"]) for row in rows] == [
+            (f"ours: {scheme}", fmt) for scheme in ("float32", "dynamic_int8") for fmt in ("onnx", "tflite")
+        ]
+        assert all(row["times_smaller"] > 2 and row["sqnr_db"] > 30 for row in rows if "int8" in row["scheme"])
