@@ -21,8 +21,16 @@ from compress.stages.export import Exported, export_model, read_scheme, weights_
 from compress.stages.measurements import measure
 from compress.stages.plan import check_plan, note_small_test, read_transfer_set
 from compress.stages.provenance import provenance
-from compress.stages.teach import Teachers, make_lesson, measure_teachers, obtain_callables, obtain_teachers
+from compress.stages.teach import (
+    Teachers,
+    make_lesson,
+    measure_teachers,
+    obtain_callables,
+    obtain_teachers,
+    tune_student,
+)
 from compress.stages.train import Trained, classify_test, train_alone, train_model
+from compress.stages.tune import Tuned
 from compress.store import Store, folder_lock
 from compress.targets import arm64
 from compress.tasks import Task
@@ -45,8 +53,8 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
     with folder_lock(folder):
         run = _prepare(recipe, home, progress)
         with open_world(choose_device().name) as world:
-            trained = _train(dataclasses.replace(run, world=world))
-        exported = _export(run, trained)
+            trained, tuned = _train(dataclasses.replace(run, world=world))
+        exported = _export(run, trained, tuned)
         outputs = {each.artifact.sha256: host_outputs(run, each) for each in exported}
         emulated, notes = _emulate(run, exported)
         latencies = time_on_host(run, exported)
@@ -98,8 +106,8 @@ def _prepare(recipe: Recipe, home: Path, progress: Progress) -> Run:
     return Run(recipe=recipe, task=task, store=Store(home / "store", progress.note), home=home, progress=progress)
 
 
-def _train(run: Run) -> tuple[Trained, ...]:
-    """The teacher, the student, and then whatever else was trained."""
+def _train(run: Run) -> tuple[tuple[Trained, ...], tuple[Tuned, ...]]:
+    """The teacher, the student, and then whatever else was trained; and the student trained on for int8."""
     config = run.recipe.student
     transfer = read_transfer_set(run)
     callables = obtain_callables(run)
@@ -109,7 +117,8 @@ def _train(run: Run) -> tuple[Trained, ...]:
     *earlier, student = _generations(run, teachers, transfer)
     alone = [train_alone(run)] if config.compare_alone else []
     first, *more = teachers.trained
-    return first, student, *alone, *more, *earlier
+    tuned = tuple(tune_student(run, student, entry, teachers, transfer) for entry in run.recipe.quantize if entry.train)
+    return (first, student, *alone, *more, *earlier), tuned
 
 
 def _generations(run: Run, teachers: Teachers, transfer: TransferSet) -> tuple[Trained, ...]:
@@ -131,12 +140,13 @@ def _generations(run: Run, teachers: Teachers, transfer: TransferSet) -> tuple[T
     return tuple(trained)
 
 
-def _export(run: Run, trained: tuple[Trained, ...]) -> tuple[Exported, ...]:
+def _export(run: Run, trained: tuple[Trained, ...], tuned: tuple[Tuned, ...]) -> tuple[Exported, ...]:
     teacher, student, *_ = trained
     images = min(run.recipe.verify.images, len(run.task.test))
     exported = export_model(run, teacher, Float32(), images)
+    by_scheme = {each.scheme.precision: each for each in tuned}
     for config in run.recipe.quantize:
-        exported += export_model(run, student, read_scheme(config), images)
+        exported += export_model(run, student, read_scheme(config), images, by_scheme.get(config.scheme))
     return exported
 
 

@@ -17,7 +17,11 @@ from typing import Any, Literal, get_args
 SCHEMA_VERSION = 1
 
 Format = Literal["onnx", "tflite", "safetensors"]
-Precision = Literal["float32", "float16", "static_int8", "dynamic_int8", "weight_only_int8", "weight_only_int4"]
+Precision = Literal[
+    "float32", "float16", "static_int8", "qat_int8", "dynamic_int8", "weight_only_int8", "weight_only_int4"
+]
+INTEGERS: tuple[Precision, ...] = ("static_int8", "qat_int8")
+"""Integer arithmetic from input to output: the same integers in both formats, and on every machine."""
 How = Literal["native", "emulated", "predicted", "static"]
 Status = Literal["PASS", "FAIL", "MISSING"]
 Json = Any

@@ -15,7 +15,7 @@ from compress.export.stored_weights import STORED_WEIGHTS, make_carrier, read_st
 from compress.export.tidy_tflite import tidy
 from compress.export.to_onnx import CONVERTER_ERRORS, first_line
 from compress.export.weights_tflite import fence, restore_weights
-from compress.types import Precision
+from compress.types import INTEGERS, Precision
 
 
 def to_tflite(module: torch.nn.Module, precision: Precision, example: Tensor) -> bytes:
@@ -23,7 +23,7 @@ def to_tflite(module: torch.nn.Module, precision: Precision, example: Tensor) ->
     with quiet(), torch.no_grad():
         if precision in STORED_WEIGHTS:
             return tidy(_convert_carrier(cast(fx.GraphModule, module), example))
-        content = _convert(module, example, quantised=precision == "static_int8")
+        content = _convert(module, example, quantised=precision in INTEGERS)
         if precision == "float16":
             content = _to_half(content)
     return tidy(content)

@@ -16,7 +16,7 @@ from compress.quantize.fold import fold_batch_norm
 from compress.quantize.insert import insert
 from compress.quantize.normalise import normalise
 from compress.quantize.placement import place
-from compress.quantize.schemes import Float16, Float32, Scheme, StaticInt8
+from compress.quantize.schemes import Float16, Float32, QATInt8, Scheme, StaticInt8
 from compress.quantize.trainable import TrainableGraph
 from compress.quantize.weights import store_weights
 from compress.types import Json, Precision
@@ -53,9 +53,11 @@ def quantize(model: nn.Module, example: Tensor, scheme: Scheme, calibration: Ten
         calibration: (n, C, H, W) float32, n >= 1, inputs as in production; needed by StaticInt8 only.
 
     Raises:
-        ModelError: torch.export refuses the model, or its weights or activations are not finite.
+        ModelError: torch.export refuses the model, its weights or activations are not finite, or `scheme` trains.
         DataError: the calibration set is missing, empty, of another shape than `example`, or not finite.
     """
+    if isinstance(scheme, QATInt8):
+        raise ModelError("QATInt8 trains, which quantize does not; expected another scheme; use prepare and finish")
     graph = fold_batch_norm(normalise(capture(model, example)))
     if isinstance(scheme, StaticInt8):
         data = _checked(calibration, example)
@@ -71,7 +73,7 @@ def quantize(model: nn.Module, example: Tensor, scheme: Scheme, calibration: Ten
     return QuantizedGraph(module=graph, scheme=scheme)
 
 
-def prepare(model: nn.Module, example: Tensor, scheme: StaticInt8, calibration: Tensor) -> TrainableGraph:
+def prepare(model: nn.Module, example: Tensor, scheme: StaticInt8 | QATInt8, calibration: Tensor) -> TrainableGraph:
     """What StaticInt8 would make of the model, before its weights are rounded for good: train it, then `finish` it.
 
     Args:
@@ -89,7 +91,7 @@ def prepare(model: nn.Module, example: Tensor, scheme: StaticInt8, calibration: 
     return TrainableGraph(graph, choose(graph, plan, ranges))
 
 
-def finish(trained: TrainableGraph, scheme: StaticInt8) -> QuantizedGraph:
+def finish(trained: TrainableGraph, scheme: StaticInt8 | QATInt8) -> QuantizedGraph:
     """The graph that export understands, with the weights as training left them; `trained` may train on.
 
     Raises:

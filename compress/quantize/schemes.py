@@ -38,6 +38,19 @@ class StaticInt8:
 
 
 @dataclass(frozen=True, kw_only=True)
+class QATInt8:
+    """StaticInt8 whose weights were trained on through the rounding (Jacob et al. 2018, section 3).
+
+    `quantize` cannot do it alone: `prepare` the model, train what it gives, `finish` it.
+
+    calibration: as in StaticInt8; training leaves the ranges of activations as they are.
+    """
+
+    calibration: Literal["min_max", "percentile"] = "min_max"
+    precision: ClassVar[Precision] = "qat_int8"
+
+
+@dataclass(frozen=True, kw_only=True)
 class DynamicInt8:
     """Linear layers on integers with ranges found at run time: the default for transformers, which need no calibration.
 
@@ -75,4 +88,4 @@ class WeightOnlyInt4:
 
 
 WeightScheme = DynamicInt8 | WeightOnlyInt8 | WeightOnlyInt4
-Scheme = Float32 | Float16 | StaticInt8 | WeightScheme
+Scheme = Float32 | Float16 | StaticInt8 | QATInt8 | WeightScheme

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, ValidationError, ValidatorFunctionWrapHandler, model_validator
 
+from compress.recipe.budget_rules import Plan, find_faults, find_name_faults
 from compress.recipe.calls import Part
 from compress.recipe.rules import known_metric, known_target, one_limit
+from compress.recipe.wording import all_errors
+from compress.types import Budget, Json
 
 
 class BudgetConfig(Part):
@@ -26,3 +29,20 @@ class BudgetConfig(Part):
     def _has_one_limit(self) -> BudgetConfig:
         one_limit(self.at_most, self.at_least)
         return self
+
+
+def read_budget(written: Json, read: ValidatorFunctionWrapHandler, plan: Plan) -> BudgetConfig:
+    """Read a budget and hold it against the rest of the recipe; a key that is wrong hides no other.
+
+    Raises:
+        ValidationError: it is wrong in itself, or no run of the recipe could judge it.
+    """
+    try:
+        budget: BudgetConfig = read(written)
+    except ValidationError as error:
+        if not isinstance(written, dict):
+            raise
+        raise all_errors("budget", error, find_name_faults(written, plan)) from error
+    if faults := find_faults(Budget(**budget.model_dump()), plan):
+        raise ValidationError.from_exception_data("budget", faults)
+    return budget

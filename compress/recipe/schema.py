@@ -14,34 +14,32 @@ from pydantic import (
     AfterValidator,
     Field,
     PrivateAttr,
-    ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
     model_validator,
 )
 
-from compress.recipe.budget_rules import Plan, find_faults, find_name_faults
-from compress.recipe.budgets import BudgetConfig
+from compress.recipe.budget_rules import Plan
+from compress.recipe.budgets import BudgetConfig, read_budget
 from compress.recipe.calls import Part, TaskCall, calls_in
-from compress.recipe.rules import (
-    distinct,
-    known_core,
-    run_name,
-)
-from compress.recipe.training import MoreTeacherConfig, StudentConfig, TeacherConfig
-from compress.recipe.wording import all_errors, refusal
+from compress.recipe.rules import distinct, known_core, run_name
+from compress.recipe.training import MoreTeacherConfig, StudentConfig, TeacherConfig, TrainConfig
+from compress.recipe.wording import refusal
 from compress.recipe.yaml_reader import Loc, Place, dotted
-from compress.types import Budget, Json
+from compress.types import INTEGERS, Budget, Json
 
 Role = Literal["teacher", "student"]
-Scheme = Literal["float32", "float16", "static_int8", "dynamic_int8", "weight_only_int8", "weight_only_int4"]
+Scheme = Literal[
+    "float32", "float16", "static_int8", "qat_int8", "dynamic_int8", "weight_only_int8", "weight_only_int4"
+]
 FileFormat = Literal["onnx", "tflite"]
 
 _PRECISION_IN_NAME: dict[Scheme, str] = {
     "float32": "float32",
     "float16": "float16",
     "static_int8": "int8",
+    "qat_int8": "qat-int8",
     "dynamic_int8": "dynamic-int8",
     "weight_only_int8": "weight-only-int8",
     "weight_only_int4": "weight-only-int4",
@@ -56,12 +54,16 @@ def artifact_name(role: Role, scheme: Scheme, file_format: FileFormat) -> str:
 class QuantizeConfig(Part):
     """How the student's numbers are stored; in the file this mapping, or the scheme's name alone.
 
-    calibration: how static_int8 finds the range of an activation (see compress.quantize.StaticInt8).
+    calibration: how static_int8 and qat_int8 find the range of an activation (see compress.quantize.StaticInt8).
+    train: how qat_int8 trains the student on, through the rounding of int8: a few epochs, at a hundredth of its
+        learning rate, because batch norm is folded. It learns from the same teachers with the same loss as before,
+        features apart, and always in float32.
     block_size: how many weights of weight_only_int4 share a scale (see compress.quantize.WeightOnlyInt4).
     """
 
     scheme: Scheme
     calibration: Literal["min_max", "percentile"] = "min_max"
+    train: TrainConfig | None = None
     block_size: Literal[32, 64, 128, 256] = 32
 
     @model_validator(mode="before")
@@ -71,8 +73,18 @@ class QuantizeConfig(Part):
 
     @model_validator(mode="after")
     def _calibrates_integers_alone(self) -> QuantizeConfig:
-        if self.scheme != "static_int8" and "calibration" in self.model_fields_set:
+        if self.scheme not in INTEGERS and "calibration" in self.model_fields_set:
             raise refusal(f"{self.scheme} is not calibrated; write {self.scheme} alone")
+        return self
+
+    @model_validator(mode="after")
+    def _trains_through_rounding_alone(self) -> QuantizeConfig:
+        if self.scheme == "qat_int8" and self.train is None:
+            raise refusal(
+                "qat_int8 trains the student on; add train, such as {epochs: 2, batch_size: 128, learning_rate: 0.001}"
+            )
+        if self.scheme != "qat_int8" and self.train is not None:
+            raise refusal(f"{self.scheme} does not train; write {self.scheme} alone, or qat_int8")
         return self
 
     @model_validator(mode="after")
@@ -121,17 +133,8 @@ def _distinct_schemes(entries: tuple[QuantizeConfig, ...]) -> tuple[QuantizeConf
 
 
 def _check_budget(written: Json, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> BudgetConfig:
-    """Read a budget and hold it against the rest of the recipe; a key that is wrong hides no other."""
     plan = _plan(info.data)
-    try:
-        budget: BudgetConfig = read(written)
-    except ValidationError as error:
-        if plan is None or not isinstance(written, dict):
-            raise
-        raise all_errors("budget", error, find_name_faults(written, plan)) from error
-    if plan is not None and (faults := find_faults(Budget(**budget.model_dump()), plan)):
-        raise ValidationError.from_exception_data("budget", faults)
-    return budget
+    return read(written) if plan is None else read_budget(written, read, plan)
 
 
 def _plan(data: Mapping[str, Any]) -> Plan | None:

@@ -19,15 +19,18 @@ from compress.quantize import (
     DynamicInt8,
     Float16,
     Float32,
+    QATInt8,
     Scheme,
     StaticInt8,
     WeightOnlyInt4,
     WeightOnlyInt8,
+    finish,
     quantize,
 )
 from compress.recipe import QuantizeConfig, artifact_name
 from compress.stages.context import Run, Step, execute_step
 from compress.stages.train import Trained
+from compress.stages.tune import Tuned
 from compress.store import file_sha256
 from compress.targets import open_session
 from compress.types import Artifact, Json, TensorSpec
@@ -62,6 +65,8 @@ def read_scheme(config: QuantizeConfig) -> Scheme:
             return Float16()
         case "static_int8":
             return StaticInt8(calibration=config.calibration)
+        case "qat_int8":
+            return QATInt8(calibration=config.calibration)
         case "dynamic_int8":
             return DynamicInt8()
         case "weight_only_int8":
@@ -70,8 +75,18 @@ def read_scheme(config: QuantizeConfig) -> Scheme:
             return WeightOnlyInt4(block_size=config.block_size)
 
 
-def export_model(run: Run, trained: Trained, scheme: Scheme, reference_images: int) -> tuple[Exported, ...]:
-    """One artifact per format of the recipe, from one quantised torch graph."""
+def export_model(
+    run: Run, trained: Trained, scheme: Scheme, reference_images: int, tuned: Tuned | None = None
+) -> tuple[Exported, ...]:
+    """One artifact per format of the recipe, from one quantised torch graph.
+
+    Args:
+        run: the run.
+        trained: what to export.
+        scheme: what to make of its numbers.
+        reference_images: on how many test images torch computes what the files are held against.
+        tuned: the weights that were trained for the scheme, where it trains.
+    """
     role: Literal["teacher", "student"] = "teacher" if trained.role == "teacher" else "student"
     files = {fmt: f"model.{fmt}" for fmt in run.recipe.formats}  # no role: two roles may share a result
     step = Step(
@@ -84,7 +99,8 @@ def export_model(run: Run, trained: Trained, scheme: Scheme, reference_images: i
             "reference_images": reference_images,
         },
         inputs={
-            "weights": trained.sha256,
+            "weights": tuned.sha256 if tuned else trained.sha256,
+            "student": trained.sha256,
             "calibration": run.task.calibration.sha256,
             "test": run.task.test.sha256,
         },
@@ -93,6 +109,7 @@ def export_model(run: Run, trained: Trained, scheme: Scheme, reference_images: i
             "compress.export",
             __name__,
             "compress.stages.train",  # loads the model
+            "compress.stages.tune",
             "compress.distill",  # whose Normalized becomes part of the file
             trained.call.module,
         ),
@@ -110,7 +127,10 @@ def export_model(run: Run, trained: Trained, scheme: Scheme, reference_images: i
     def make(folder: Path, stage: Stage) -> None:
         example = torch.from_numpy(run.task.calibration.images[:1])
         calibration = torch.from_numpy(run.task.calibration.images)
-        graph = quantize(trained.load(run), example, scheme, calibration)
+        if tuned:
+            graph = finish(tuned.load(run), tuned.scheme)
+        else:
+            graph = quantize(trained.load(run), example, scheme, calibration)
         with torch.no_grad():
             images = torch.from_numpy(run.task.test.images[:reference_images])
             np.save(folder / "reference.npy", graph.module(images).numpy())

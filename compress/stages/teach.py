@@ -17,14 +17,16 @@ from compress.distill import (
     ProbabilityTeacher,
     SoftTargets,
     Teacher,
+    TransferSet,
     choose_device,
 )
 from compress.errors import ModelError
 from compress.measure.scores import estimate_accuracy
 from compress.progress import Stage
-from compress.recipe import Call, DistillConfig, MoreTeacherConfig, TeacherConfig
+from compress.recipe import Call, DistillConfig, MoreTeacherConfig, QuantizeConfig, TeacherConfig
 from compress.stages.context import Run, Step, blame, build_call, execute_step
 from compress.stages.train import CLASSES, Lesson, Trained, adopt_model, classify_test, train_model
+from compress.stages.tune import Tuned, tune
 from compress.store import canonical_json, code_version, file_sha256
 from compress.types import Json
 
@@ -96,6 +98,18 @@ def make_lesson(
         inputs={f"teacher_{number}": each.sha256 for number, each in enumerate(trained, start=1)},
         code=(__name__, *(each.call.module for each in trained), *(call.module for call in calls if call)),
     )
+
+
+def tune_student(
+    run: Run, student: Trained, config: QuantizeConfig, teachers: Teachers, transfer: TransferSet
+) -> Tuned:
+    """The student, trained on for int8 with the teachers that it had from the beginning."""
+    distill = run.recipe.student.distill
+    lesson = None
+    if distill:
+        logits_alone = distill.model_copy(update={"features": ()})
+        lesson = make_lesson(run, logits_alone, teachers.trained, teachers.callables)
+    return tune(run, student, config, lesson, transfer)
 
 
 def read_distillation(config: DistillConfig, teachers: tuple[Teacher, ...], cache: Path | None) -> Distillation:

@@ -178,7 +178,7 @@ def train_model(
     def join(folder: Path) -> None:
         work(folder, None)
 
-    result = execute_step(run, step, make, _summarize, join=join)
+    result = execute_step(run, step, make, describe_history, join=join)
     return Trained(
         role=role,
         call=call,
@@ -262,7 +262,8 @@ def write_weights(folder: Path, model: nn.Module, history: Sequence[Epoch]) -> N
     (folder / HISTORY).write_text(json.dumps([dataclasses.asdict(epoch) for epoch in history]))
 
 
-def _summarize(folder: Path) -> str:
+def describe_history(folder: Path) -> str:
+    """How the last epoch ended, in a phrase."""
     last = _history(folder)[-1]
     agreement = f", agrees with its teacher on {last['agreement']:.4f}" if last["agreement"] is not None else ""
     return f"validation accuracy {last['validation_accuracy']:.4f}{agreement}"

@@ -62,7 +62,7 @@ class School:
         """Everything up to the trained models: role -> weights."""
         progress = self.progress()
         run = pipeline._prepare(load_recipe(self.recipe(**changes)), self.folder / "home", progress)
-        return {each.role: load_file(each.path) for each in pipeline._train(run)}
+        return {each.role: load_file(each.path) for each in pipeline._train(run)[0]}
 
     def execute(self, folder: str, **changes: Any) -> Results:
         recipe = load_recipe(self.recipe(**changes))
@@ -134,9 +134,7 @@ def test_unlabelled_images_teach_with_alpha_1_alone(school: School) -> None:
     unlabelled = {"call": "tests.e2e.schooling:unlabelled"}
     trained = school.train(**with_distill(alpha=1, transfer_set=unlabelled))
     assert set(trained) == {"teacher", "student"}
-    with pytest.raises(
-        CompressError, match=r"schooling:unlabelled: has no labels, which SoftTargets with alpha 0.9 needs"
-    ):
+    with pytest.raises(CompressError, match=r"schooling:unlabelled: has no labels, which alpha 0.9 needs"):
         school.train(**with_distill(transfer_set=unlabelled))
 
 
@@ -153,6 +151,25 @@ def test_features_generations_and_live_teachers(school: School) -> None:
     cached = school.train(**with_distill(temperature=4.5))["student"]
     for name, tensor in live.items():
         torch.testing.assert_close(tensor, cached[name], rtol=1e-2, atol=1e-3)
+
+
+def test_a_student_is_trained_on_for_int8(school: School) -> None:
+    """With its teacher, from its own weights; the file holds other integers than without, of the same ranges."""
+    tuned = {"scheme": "qat_int8", "train": {**TRAIN, "learning_rate": 1e-3}}
+    results = school.execute("tuned", quantize=["static_int8", tuned])
+    log = school.log
+    assert "train student for int8 1/1" in log
+    assert log.index("train student for int8") < log.index("export student static_int8")
+    files = {artifact.name: artifact for artifact in results.artifacts}
+    plain, trained = files["student-int8.onnx"], files["student-qat-int8.onnx"]
+    assert trained.precision == "qat_int8"
+    assert trained.sha256 != plain.sha256
+    assert trained.size_bytes == plain.size_bytes
+    tables = [results.provenance["quantization"][name]["parameters"] for name in (plain.name, trained.name)]
+    values = [name for name in tables[0] if "." not in name]
+    assert [tables[0][name] for name in values] == [tables[1][name] for name in values]
+    school.execute("tuned", quantize=["static_int8", tuned])
+    assert "train student for int8 (cached)" in school.log
 
 
 def test_weights_that_share_memory_are_saved(school: School) -> None:

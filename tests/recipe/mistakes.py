@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from compress.types import METRICS
 
-SCHEMES = "float32, float16, static_int8, dynamic_int8, weight_only_int8, weight_only_int4"
+SCHEMES = "float32, float16, static_int8, qat_int8, dynamic_int8, weight_only_int8, weight_only_int4"
 
 MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("name: tiny", "name: 010", [("010", "name: expected text, got 010; to mean the text, quote it: '010'")]),
@@ -112,7 +112,7 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
         "[float32, static_int8]",
         "[float32, int8, float_16]",
         [
-            ("int8", f"quantize[1]: expected one of {SCHEMES}, got int8"),
+            ("int8", f"quantize[1]: expected one of {SCHEMES}, got int8; did you mean 'qat_int8'?"),
             ("float_16", f"quantize[2]: expected one of {SCHEMES}, got float_16; did you mean 'float16'?"),
         ],
     ),
@@ -137,6 +137,27 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
         "[float32, static_int8]",
         "[static_int8, {scheme: dynamic_int8, calibration: min_max}]",
         [("{scheme:", "quantize[1]: dynamic_int8 is not calibrated; write dynamic_int8 alone")],
+    ),
+    (
+        "[float32, static_int8]",
+        "[static_int8, {scheme: qat_int8, train: {epochs: 1, batch_size: 8, learning_rate: 1e-3}}]",
+        [],
+    ),
+    (
+        "[float32, static_int8]",
+        "[static_int8, qat_int8]",
+        [
+            (
+                "qat_int8",
+                "quantize[1]: qat_int8 trains the student on; add train, such as {epochs: 2, batch_size: 128,"
+                " learning_rate: 0.001}",
+            )
+        ],
+    ),
+    (
+        "[float32, static_int8]",
+        "[{scheme: static_int8, train: {epochs: 1, batch_size: 8, learning_rate: 1e-3}}]",
+        [("{scheme:", "quantize[0]: static_int8 does not train; write static_int8 alone, or qat_int8")],
     ),
     (
         "[float32, static_int8]",

@@ -1,0 +1,112 @@
+"""Train the student on through the rounding of int8, or take that from the store."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from compress.distill import Schedule, TransferSet, choose_device, train
+from compress.progress import Stage
+from compress.quantize import QATInt8, TrainableGraph, prepare
+from compress.recipe import QuantizeConfig
+from compress.stages.context import Run, Step, execute_step
+from compress.stages.train import WEIGHTS, Lesson, Trained, describe_history, read_schedule, write_weights
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tuned:
+    """A student whose weights know what int8 does to them.
+
+    student: as it was before.
+    scheme: what it was trained for.
+    path: its weights, safetensors: those of the graph, batch norm folded.
+    sha256: of the weights.
+    """
+
+    student: Trained
+    scheme: QATInt8
+    path: Path
+    sha256: str
+
+    def load(self, run: Run) -> TrainableGraph:
+        """The graph with its weights, on the CPU."""
+        graph = make_trainable(run, self.student, self.scheme)
+        graph.load_state_dict(load_file(self.path))
+        return graph.eval()
+
+
+def tune(run: Run, student: Trained, config: QuantizeConfig, lesson: Lesson | None, transfer: TransferSet) -> Tuned:
+    """Train the student on.
+
+    Args:
+        run: the run.
+        student: trained in float.
+        config: the recipe's entry, of the scheme qat_int8.
+        lesson: what it learns from beside labels; features are left out, for the graph's layers have other names.
+        transfer: what to learn on.
+    """
+    scheme, schedule = QATInt8(calibration=config.calibration), tuning_schedule(config)
+    step = Step(
+        name="tune",
+        title="train student for int8",
+        config={
+            "model": student.describe(),
+            "scheme": dataclasses.asdict(scheme),
+            "train": config.model_dump(mode="json", include={"train"}),
+            "distill": lesson.config if lesson else None,
+            "seed": run.recipe.seed,
+            "device": dataclasses.asdict(choose_device("float32")),
+            "processes": run.world.size,
+        },
+        inputs={
+            "student": student.sha256,
+            "calibration": run.task.calibration.sha256,
+            "transfer": transfer.identity,
+            "validation": run.task.validation.sha256,
+            **(lesson.inputs if lesson else {}),
+        },
+        code=(
+            "compress.distill",
+            "compress.quantize",
+            __name__,
+            "compress.stages.train",
+            student.call.module,
+            *(lesson.code if lesson else ()),
+        ),
+        libraries=("torch", "numpy"),
+    )
+
+    def make(folder: Path, stage: Stage | None) -> None:
+        graph = make_trainable(run, student, scheme)
+        history = train(
+            graph,
+            transfer,
+            run.task.validation,
+            schedule,
+            seed=run.recipe.seed,
+            checkpoint=folder / "checkpoint" / "tuning.pt",
+            distillation=lesson.distillation if lesson else None,
+            world=run.world,
+            advance=stage.advance if stage else None,
+        )
+        if stage:
+            write_weights(folder, graph, history)
+
+    result = execute_step(run, step, make, describe_history, join=lambda folder: make(folder, None))
+    return Tuned(student=student, scheme=scheme, path=result.path / WEIGHTS, sha256=result.files[WEIGHTS])
+
+
+def make_trainable(run: Run, student: Trained, scheme: QATInt8) -> TrainableGraph:
+    """The student's graph with rounding in it, before it trains."""
+    images = torch.from_numpy(run.task.calibration.images)
+    return prepare(student.load(run), images[:1], scheme, images)
+
+
+def tuning_schedule(config: QuantizeConfig) -> Schedule:
+    """The recipe's words as the training loop's: in float32, for bf16 rounds as coarsely as int8 does."""
+    assert config.train is not None  # the recipe's rules
+    return dataclasses.replace(read_schedule(config.train), precision="float32")
