@@ -9,8 +9,10 @@ import dataclasses
 import json
 import math
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +24,23 @@ from compress.errors import ModelError, RecipeError
 from compress.export.audit import audit_in_child
 from compress.store import file_sha256
 from compress.targets import Session, arm64, core_names, open_session
-from compress.types import Artifact, Format, Json, Measurement, TensorSpec
+from compress.types import Artifact, Format, Json, Measurement, Precision, TensorSpec
 
 WARMUP = 10
-ROUNDS = 5
-"""Of a latency: its interval comes from the spread between them."""
+MOST_ROUNDS = 5
+"""Of a latency: its interval comes from the spread between them. Fewer, where the inferences cannot be shared out."""
 MOST_VALUES = 1 << 26
 FORMATS: dict[str, Format] = {".onnx": "onnx", ".tflite": "tflite"}
+
+_SCHEMES: Mapping[str, Precision] = {
+    "float32": "float32",
+    "float16": "float16",
+    "int8": "weight_only_int8",
+    "uint8": "weight_only_int8",
+    "int4": "weight_only_int4",
+    "uint4": "weight_only_int4",
+}
+"""Where no operator computes on integers: in what the weights are stored -> what that is called."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +79,12 @@ def bench_file(
         ToolError: the ARM64 runtimes cannot be had here.
     """
     known = ("host", *core_names())
+    targets = tuple(dict.fromkeys(targets))
     for target in targets:
         if target not in known:
             raise RecipeError(f"--target {target}: unknown; expected one of {', '.join(known)}")
     if file.suffix not in FORMATS:
-        raise ModelError(f"{file}: suffix is {file.suffix or 'missing'}; expected .onnx or .tflite; rename the file")
+        raise ModelError(f"{file}: suffix is {file.suffix or 'missing'}; expected .onnx or .tflite; {_advise(file)}")
     audit = audit_in_child(file)
     if set(targets) != {"host"}:
         arm64.install(home, lambda text: print(text, file=sys.stderr))
@@ -80,6 +93,7 @@ def bench_file(
         with open_session(target, home, timeout_s=timeout_s) as session:
             info = session.describe(file)
             sample = _random_input(file, info.inputs, seed)
+            _refuse_dead(file, target, session.run(file, sample))
             if session.how == "native":
                 measurements.append(_time(session, file, sample, inferences, threads, info.runtime))
             else:
@@ -89,13 +103,51 @@ def bench_file(
         role="file",
         path=str(file),
         format=FORMATS[file.suffix],
-        precision="static_int8" if audit["int8_op_share"] == 1 else "float32",
+        precision=_precision(audit),
         sha256=file_sha256(file),
         size_bytes=file.stat().st_size,
         inputs=info.inputs,
         outputs=info.outputs,
     )
     return Bench(artifact=artifact, audit=audit, measurements=tuple(measurements))
+
+
+def _refuse_dead(file: Path, target: str, outputs: NDArray[np.generic]) -> None:
+    """A model that computes NaN is as fast as any: its figures would be believed."""
+    bad = outputs.size - int(np.isfinite(outputs).sum())
+    if bad:
+        raise ModelError(
+            f"{file} on {target}: {bad} of {outputs.size} output values are not finite; expected finite outputs of a"
+            " random input in [0, 1); look for NaN weights, or for an input that is meant to be scaled otherwise"
+        )
+
+
+def _advise(file: Path) -> str:
+    if file.suffix == ".safetensors":
+        return "weights alone run nowhere: name a model file that was made of them"
+    if file.suffix in (".pt", ".pth"):
+        return "export the model first; `compress run` does, from weights too"
+    return "if it is a model in one of these formats, rename it"
+
+
+def _precision(audit: Json) -> Precision | Literal["mixed"]:
+    """The scheme that such a file comes from: what its operators give, and in what most of its weights are stored."""
+    given, stored = audit["ops_by_dtype"], audit["weights_by_dtype"]
+    if given and given.keys() <= {"int8", "uint8"}:
+        return "static_int8"
+    if "DynamicQuantizeLinear" in audit["ops"] or (audit["int8_ops"] and not given.keys() & {"int8", "uint8"}):
+        return "dynamic_int8"
+    if audit["int8_ops"]:
+        return "mixed"
+    return _SCHEMES.get(max(stored, key=stored.__getitem__, default="float32"), "mixed")
+
+
+def _describe_macs(audit: Json) -> str:
+    unknown = audit["unknown_ops"]
+    if not unknown:
+        return f"{audit['macs']:,} MACs"
+    kinds = ", ".join(f"{count} {kind}" for kind, count in unknown.items())
+    return f"at least {audit['macs']:,} MACs (unknown: those of {kinds})"
 
 
 def print_bench(bench: Bench, console: Console, *, as_json: bool) -> None:
@@ -106,7 +158,7 @@ def print_bench(bench: Bench, console: Console, *, as_json: bool) -> None:
     audit = bench.audit
     console.print(
         f"[bold]{escape(bench.artifact.name)}[/]  {bench.artifact.size_bytes:,} bytes,"
-        f" {audit['parameters']:,} parameters, {audit['macs']:,} MACs, {audit['int8_op_share']:.0%} int8 operators",
+        f" {audit['parameters']:,} parameters, {_describe_macs(audit)}, {audit['int8_op_share']:.0%} int8 operators",
         highlight=False,
     )
     table = Table(box=None, pad_edge=False)
@@ -152,9 +204,9 @@ def _time(
     from compress.measure.latency import latency
     from compress.measure.machine import machine_facts
 
-    rounds = min(ROUNDS, inferences)
-    per_round = math.ceil(inferences / rounds)
-    samples = [session.time(file, sample, warmup=WARMUP, n=per_round, threads=threads) for _ in range(rounds)]
+    rounds = next(n for n in range(min(MOST_ROUNDS, inferences), 0, -1) if inferences % n == 0)
+    n = inferences // rounds
+    samples = [session.time(file, sample, warmup=WARMUP, n=n, threads=threads) for _ in range(rounds)]
     details = {"threads": threads, "warmup": WARMUP, "machine": machine_facts()}
     return latency(file_sha256(file), samples, runtime=runtime, target="host", details=details)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -64,7 +66,8 @@ def run(
     from compress.pipeline import execute, follow
     from compress.progress import Progress
     from compress.recipe import load_recipe
-    from compress.report.terminal import render
+    from compress.report.terminal import render, render_verdicts
+    from compress.run_folder import find_other_recipe
 
     loaded = load_recipe(recipe)
     folder = output if output is not None else Path("artifacts") / loaded.name
@@ -73,31 +76,45 @@ def run(
         follow(loaded, default_home(), Progress(console, quiet=True))
         raise typer.Exit
     progress = Progress(console, quiet=quiet)
+    if other := find_other_recipe(folder, loaded):
+        progress.note(_replace(folder, other, recipe, output))
     try:
         results = execute(loaded, folder, default_home(), progress)
     finally:
         progress.close()
-    render(results, console)
-    if not quiet:
-        _print_next(folder, recipe, results)
+    if quiet:
+        render_verdicts(results, console)
+    else:
+        render(results, console)
+        _print_next(folder, recipe, output, results)
     raise typer.Exit(exit_code(results.verdicts))
 
 
-def _print_next(folder: Path, recipe: Path, results: Results) -> None:
+def _replace(folder: Path, other: str, recipe: Path, output: Path | None) -> str:
+    """What to say where another recipe's run is replaced; only who has named the folder may have meant that."""
+    from compress.errors import RecipeError
+
+    if output is None:
+        raise RecipeError(
+            f"{recipe}: its name is that of {other} too, whose run is in {folder}; expected a name of its own; change"
+            f" it, or choose a folder with --output (-o {folder} replaces that run)"
+        )
+    return f"{folder} holds the run of {other}, which this one of {recipe} replaces"
+
+
+def _print_next(folder: Path, recipe: Path, output: Path | None, results: Results) -> None:
     files = [artifact.path for artifact in results.artifacts if artifact.format != "safetensors"]
     cores = [m.target for m in results.measurements if m.metric == "instructions"]
     target = f" --target {cores[-1]}" if cores else ""
     program = Path(sys.argv[0])
     name = f"{sys.executable} -m compress" if program.name == "__main__.py" else os.path.relpath(program)
-    lines = [
-        "",
-        f"Report   {folder / 'report.html'}",
-        f"Models   {folder / 'models'}",
-        "",
-        "Next:",
-        f"  {name} gate {folder}   # the verdict again, as an exit code",
-        f"  {name} bench {folder / files[-1]}{target}   # any model file, on any target",
-        f"  {name} run {recipe}   # after editing it: only what changed runs again",
+    again = ["run", str(recipe), *(["-o", str(output)] if output is not None else [])]
+    lines = ["", f"Report   {folder / 'report.html'}", f"Models   {folder / 'models'}", "", "Next:"]
+    if results.verdicts:
+        lines.append(f"  {name} gate {shlex.quote(str(folder))}   # the verdict again, as an exit code")
+    lines += [
+        f"  {name} bench {shlex.quote(str(folder / files[-1]))}{target}   # any model file, on any target",
+        f"  {name} {shlex.join(again)}   # after editing it: only what changed runs again",
     ]
     print("\n".join(lines))
 
@@ -112,9 +129,10 @@ def gate(
     """Judge what a run measured; the exit code is the verdict."""
     from compress.gate import exit_code, judge
     from compress.report.terminal import render_verdicts
-    from compress.run_folder import load_results
+    from compress.run_folder import check_artifacts, load_results
 
     results = load_results(folder)
+    check_artifacts(folder, results)
     budgets = tuple(dict.fromkeys(verdict.budget for verdict in results.verdicts))
     if recipe is not None:
         from compress.recipe import load_recipe
@@ -122,7 +140,7 @@ def gate(
         budgets = load_recipe(recipe).budgets
     verdicts = judge(budgets, results.artifacts, results.measurements)
     code = exit_code(verdicts)
-    render_verdicts(verdicts, _console())
+    render_verdicts(dataclasses.replace(results, verdicts=verdicts), _console())
     raise typer.Exit(code)
 
 

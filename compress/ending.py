@@ -61,11 +61,11 @@ def _run(app: typer.Typer, received: list[int]) -> tuple[int, str]:
             print(message, file=sys.stderr)
             return EXIT_USAGE, ""
         return EXIT_USAGE, f"{message.rstrip('.')}; see `compress --help`"
-    except SystemExit as error:  # typer's answer to a reader that has left: 1, which would be a verdict
-        if not isinstance(error.__context__, BrokenPipeError):
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return BROKEN_PIPE, ""
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # typer's answer to a reader that has left
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return BROKEN_PIPE, ""
+        return EXIT_INTERNAL, "" if received else _tell_exit(error)
     except BaseException as error:  # noqa: BLE001  # the outermost frame: a bug must not look like a verdict
         if received:  # whatever it has become on its way
             return EXIT_INTERNAL, ""
@@ -77,9 +77,20 @@ def _explain_disk(error: OSError) -> tuple[int, str] | None:
     where = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
     if error.errno in (errno.EACCES, errno.EPERM):
         return ToolError.exit_code, f"{where}; expected permission to use it; change its permissions or choose another"
+    if error.errno in (errno.ENAMETOOLONG, errno.ELOOP):
+        return ToolError.exit_code, f"{where}; expected a path that can exist; choose another"
     if error.errno in (errno.ENOSPC, errno.EROFS, errno.EDQUOT):
         return ToolError.exit_code, f"{where}; expected a writable folder with free space; choose another"
     return None
+
+
+def _tell_exit(error: SystemExit) -> str:
+    """Nobody here calls sys.exit before the end: a library or the user's code did, and its 0 or 1 is no verdict."""
+    traceback.print_exc()
+    return (
+        f"sys.exit({error.code!r}) was called in the middle of the work, at the last line above; expected no verdict"
+        " but the gate's; remove that call"
+    )
 
 
 def _bug() -> tuple[int, str]:

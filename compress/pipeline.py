@@ -19,7 +19,7 @@ from compress.stages.context import Run, build_call
 from compress.stages.evaluate import Emulated, emulate, host_outputs, time_on_host
 from compress.stages.export import Exported, export_model, read_scheme, weights_artifact
 from compress.stages.measurements import measure
-from compress.stages.plan import check_plan, read_transfer_set
+from compress.stages.plan import check_plan, note_small_test, read_transfer_set
 from compress.stages.provenance import provenance
 from compress.stages.teach import (
     Teachers,
@@ -69,7 +69,7 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
             verdicts=judge(recipe.budgets, artifacts, measurements),
             audits={each.artifact.sha256: each.audit for each in exported},
             provenance=provenance(run, trained, exported),
-            notes=notes,
+            notes=(*note_small_test(run), *notes),
         )
         models = {each.artifact.path: each.file for each in exported}
         models |= {artifact.path: each.path for artifact, each in zip(weights, trained, strict=True)}
@@ -94,11 +94,13 @@ def follow(recipe: Recipe, home: Path, progress: Progress) -> None:
 
 
 def _prepare(recipe: Recipe, home: Path, progress: Progress) -> Run:
+    if not recipe.budgets:
+        progress.note(f"{recipe.path}: sets no budgets; the run will end without a verdict, with exit code 5; add one")
     with progress.stage("load the data") as stage:
         task = build_call(recipe.task, home=home)
         if not isinstance(task, Task):
             raise DataError(
-                f"{recipe.task.path}: returned {type(task).__name__}; expected a compress.tasks.Task; return one"
+                f"{recipe.task.where}: returned {type(task).__name__}; expected a compress.tasks.Task; return one"
             )
         stage.summary = f"{task.name}: " + ", ".join(f"{split.name} {len(split):,}" for split in task.splits())
     return Run(recipe=recipe, task=task, store=Store(home / "store", progress.note), home=home, progress=progress)
@@ -140,7 +142,7 @@ def _generations(run: Run, teachers: Teachers, transfer: TransferSet) -> tuple[T
 
 def _export(run: Run, trained: tuple[Trained, ...], tuned: tuple[Tuned, ...]) -> tuple[Exported, ...]:
     teacher, student, *_ = trained
-    images = run.recipe.verify.images
+    images = min(run.recipe.verify.images, len(run.task.test))
     exported = export_model(run, teacher, Float32(), images)
     by_scheme = {each.scheme.precision: each for each in tuned}
     for config in run.recipe.quantize:
@@ -155,8 +157,8 @@ def _emulate(run: Run, exported: tuple[Exported, ...]) -> tuple[tuple[Emulated, 
     try:
         with run.progress.stage("find the ARM64 runtimes") as stage:
             arm64.install(run.home, lambda text: stage.advance(0, 1, text))
+        return emulate(run, config, exported)
     except ToolError as error:
         note = f"ARM64 was not measured: {error}. Its budgets are MISSING; the host's measurements are complete."
         run.progress.note(note)
         return (), (note,)
-    return emulate(run, config, exported)

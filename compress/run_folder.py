@@ -15,8 +15,9 @@ from pathlib import Path
 
 from compress import __version__
 from compress.errors import DataError, NoVerdictError, RecipeError
+from compress.recipe import Recipe
 from compress.store import file_sha256, folder_lock, write_atomic
-from compress.store.files import UNFINISHED
+from compress.store.files import UNFINISHED, explain_disk
 from compress.types import SCHEMA_VERSION, Json, Measurement, Results
 
 MANIFEST = "manifest.json"
@@ -28,15 +29,32 @@ def check_folder(folder: Path) -> None:
 
     Raises:
         RecipeError: it is not empty, and no run wrote it.
+        ToolError: it cannot be looked into.
     """
-    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    names -= {name for name in names if name.startswith(".") and name.endswith(UNFINISHED)}  # a killed run's
+    with explain_disk(folder):
+        names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        names -= {name for name in names if name.startswith(".") and name.endswith(UNFINISHED)}  # a killed run's
+        ours = _is_manifest(folder / MANIFEST) or _is_results(folder / RESULTS) or _is_unfinished(names)
     strange = sorted(names - {".lock"})
-    if strange and not names & {MANIFEST, RESULTS} and not _is_unfinished(names):
+    if strange and not ours:
         raise RecipeError(
             f"{folder}: holds {strange[0]} and is no run's folder; expected a new, an empty or an older run's"
             " folder; choose another with --output"
         )
+
+
+def find_other_recipe(folder: Path, recipe: Recipe) -> str | None:
+    """The file of the recipe whose run is in a folder, if it is another one than this: two recipes may have one name.
+
+    An edited recipe is the same one; a file in another place is another, unless it has the same bytes.
+    """
+    try:
+        found = load_results(folder).provenance["recipe"]
+        if found["sha256"] != recipe.sha256 and Path(found["path"]).resolve() != recipe.path.resolve():
+            return str(found["path"])
+    except (OSError, NoVerdictError, DataError, KeyError, TypeError):
+        return None  # unfinished, damaged, or of a version that did not write it down
+    return None
 
 
 def write_run(folder: Path, results: Results, models: Mapping[str, Path]) -> None:
@@ -54,9 +72,10 @@ def write_run(folder: Path, results: Results, models: Mapping[str, Path]) -> Non
     if _is_whole(folder, manifest):
         return
     # The older run's own files go while its manifest still lists them: a kill in between leaves no stray model.
-    for name in _listed(folder) - set(content):
-        (folder / name).unlink(missing_ok=True)
-    (folder / MANIFEST).unlink(missing_ok=True)
+    with explain_disk(folder):
+        for name in _listed(folder) - set(content):
+            (folder / name).unlink(missing_ok=True)
+        (folder / MANIFEST).unlink(missing_ok=True)
     for name, data in content.items():
         write_atomic(folder / name, data)
     write_atomic(folder / MANIFEST, manifest.encode())
@@ -96,6 +115,20 @@ def load_results(folder: Path) -> Results:
         return Results.load(path)
     except (ValueError, OSError) as error:
         raise DataError(f"{path}: {error}; expected what `compress run` wrote; run the recipe again") from error
+
+
+def check_artifacts(folder: Path, results: Results) -> None:
+    """Refuse to judge a folder whose model files are not those that were measured.
+
+    Raises:
+        DataError: a file is missing or changed.
+    """
+    bad = [each.path for each in results.artifacts if not _holds(folder / each.path, each.sha256)]
+    if bad:
+        raise DataError(
+            f"{folder}: {', '.join(bad)} missing or changed; expected the files that were measured; run the recipe"
+            " again"
+        )
 
 
 def verify_manifest(folder: Path) -> int:
@@ -184,9 +217,26 @@ def _is_whole(folder: Path, manifest: str) -> bool:
         return False
 
 
+def _is_manifest(path: Path) -> bool:
+    """Whether a run wrote it: other programs have files of that name too."""
+    try:
+        return {"schema_version", "identity"} <= _read_manifest(path.parent).keys()
+    except (NoVerdictError, DataError):
+        return False
+
+
+def _is_results(path: Path) -> bool:
+    """Whether a run wrote it, of this version or another."""
+    try:
+        content = json.loads(path.read_text()) if path.is_file() else None
+    except ValueError:
+        return False
+    return isinstance(content, dict) and {"schema_version", "artifacts", "verdicts"} <= content.keys()
+
+
 def _is_unfinished(names: set[str]) -> bool:
-    """Whether a run that was killed while it wrote may have left these."""
-    return names <= {".lock", "models", RESULTS, "report.html", "report.md", "junit.xml"} and ".lock" in names
+    """Whether a run that was killed while it wrote may have left these; its results.json would be whole."""
+    return names <= {".lock", "models", "report.html", "report.md", "junit.xml"} and ".lock" in names
 
 
 def _holds(path: Path, sha256: str) -> bool:

@@ -34,7 +34,7 @@ METRICS: Mapping[str, str] = {
     "gap_recovered": "ratio",  # (student - student alone) / (teacher - student alone), accuracies on the same images
     "agreement": "fraction",  # share of images with the same class; against what: compress.measure.comparison
     "max_abs_difference": "logits",  # largest absolute difference; against what: compress.measure.comparison
-    "sqnr_db": "dB",  # signal to noise of the logits; against what: compress.measure.comparison
+    "sqnr_db": "dB",  # signal to noise of the logits, within ±MOST_SQNR_DB; against what: compress.measure.comparison
     "bit_exact": "fraction",  # share of images with equal logits; against what: compress.measure.comparison
     "parameters": "count",
     "macs": "count",  # multiply-accumulates of one inference, read from the graph
@@ -43,8 +43,16 @@ METRICS: Mapping[str, str] = {
     "latency_ms": "ms",  # wall time of one inference on a real target; value is the median (p50)
     "size_bytes": "bytes",
     "int8_op_share": "fraction",  # share of compute operators that run on integers
+    "conversions": "count",  # quantisations and dequantisations at run time, read from the graph
+    "transposes": "count",  # read from the graph
 }
 """Every metric and its unit."""
+
+MOST_SQNR_DB = 200.0
+"""The `sqnr_db` of outputs that are identical, and so have no noise: beyond what float32 can resolve (about 150 dB)."""
+
+FEWEST_ROUNDS = 3
+"""For the interval of a latency. Of two it would be 12.7 standard errors wide: 0.0002 to 7.7 ms in a real run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +78,7 @@ class Artifact:
     name: what reports call it, e.g. `student-int8.tflite`.
     role: which model of the run it holds: `teacher`, `student`, `student_alone`; `file` for a user's own.
     path: relative to the run's folder (POSIX), or as the user gave it.
+    precision: `mixed` for a user's own that is none of the others whole.
     parent: sha256 of the artifact it was made from, None for a trained one.
     """
 
@@ -77,7 +86,7 @@ class Artifact:
     role: str
     path: str
     format: Format
-    precision: Precision
+    precision: Precision | Literal["mixed"]
     sha256: str
     size_bytes: int
     inputs: tuple[TensorSpec, ...] = ()

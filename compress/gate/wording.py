@@ -41,7 +41,8 @@ def _evidence(figure: Figure, digits: int) -> str:
         low, high = (f"{end:,.{digits}f}" for end in measurement.interval)
         parts.append(f"95 % interval {low} to {high}")
     if "compared_with" in measurement.details:
-        parts.insert(0, f"against {measurement.details['compared_with']}")
+        identical = "identical, " if measurement.details.get("identical") else ""
+        parts.insert(0, f"{identical}against {measurement.details['compared_with']}")
     if measurement.how != "static":
         parts += [f"n={measurement.n:,}", measurement.runtime]
     return ", ".join([*parts, measurement.target if measurement.how != "static" else "static"])

@@ -38,7 +38,8 @@ class Predictions:
 def score(predictions: Predictions, labels: NDArray[np.int64]) -> tuple[Measurement, Measurement]:
     """Accuracy (Wilson interval) and macro F1 (bootstrap interval) against labels (n,).
 
-    The accuracy keeps which images were right, a bit each, so that two runs can be compared image by image.
+    The accuracy keeps which images were right, a bit each, so that two runs can be compared image by image; and what
+    always naming the most frequent class would have scored, `most_frequent`, below which a model knows nothing.
     """
     accuracy = estimate_accuracy(labels, predictions.classes)
     f1 = estimate_macro_f1(labels, predictions.classes, BOOTSTRAP_SEED)
@@ -50,7 +51,11 @@ def score(predictions: Predictions, labels: NDArray[np.int64]) -> tuple[Measurem
             accuracy.n,
             predictions,
             interval=accuracy.interval,
-            details={"correct": int(correct.sum()), "correct_images": pack_bits(correct)},
+            details={
+                "correct": int(correct.sum()),
+                "correct_images": pack_bits(correct),
+                "most_frequent": float(np.bincount(labels).max() / len(labels)),
+            },
         ),
         _measurement("macro_f1", f1.value, f1.n, predictions, interval=f1.interval),
     )

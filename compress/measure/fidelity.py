@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from compress.errors import ModelError
 from compress.measure.comparison import Reference
-from compress.types import METRICS, Artifact, How, Measurement
+from compress.types import METRICS, MOST_SQNR_DB, Artifact, How, Measurement
 
 
 def check_alive(name: str, where: str, logits: NDArray[np.float32]) -> None:
@@ -58,15 +58,20 @@ def compare_logits(
         split: of the images.
 
     Returns:
-        `max_abs_difference`, `bit_exact`, and `sqnr_db` where the two differ at all.
+        `max_abs_difference`, `bit_exact` and `sqnr_db`; the last is MOST_SQNR_DB where the two are identical, which
+        `details["identical"]` says, so that a limit on it is judged and not missing.
     """
     noise = logits.astype(np.float64) - expected
     exact = (logits == expected).all(axis=1)
-    values = {"max_abs_difference": float(np.abs(noise).max()), "bit_exact": float(exact.mean())}
-    if noise.any():
-        signal = float((expected.astype(np.float64) ** 2).sum())
-        values["sqnr_db"] = 10 * float(np.log10(signal / float((noise**2).sum())))
-    details = reference.details() | {"distinct_values": int(np.unique(logits).size)}
+    values = {
+        "max_abs_difference": float(np.abs(noise).max()),
+        "bit_exact": float(exact.mean()),
+        "sqnr_db": _decibels(float((expected.astype(np.float64) ** 2).sum()), float((noise**2).sum())),
+    }
+    details = reference.details() | {
+        "distinct_values": int(np.unique(logits).size),
+        "identical": bool(exact.all()),
+    }
     return tuple(
         Measurement(
             metric=metric,
@@ -83,3 +88,12 @@ def compare_logits(
         )
         for metric, value in values.items()
     )
+
+
+def _decibels(signal: float, noise: float) -> float:
+    """Signal to noise, both as sums of squares; finite also where one of them is 0."""
+    if noise == 0:
+        return MOST_SQNR_DB
+    if signal == 0:
+        return -MOST_SQNR_DB
+    return float(np.clip(10 * np.log10(signal / noise), -MOST_SQNR_DB, MOST_SQNR_DB))

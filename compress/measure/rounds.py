@@ -16,14 +16,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student_t
 
 from compress.measure.estimates import CONFIDENCE, Interval
+from compress.types import FEWEST_ROUNDS
 
 
 @dataclass(frozen=True, kw_only=True)
 class LatencySummary:
     """Percentiles of n latencies from some rounds, in milliseconds.
 
-    median_interval: 95 % interval of the median, which holds p50; None of a single round, which cannot say how much
-        rounds differ.
+    median_interval: 95 % interval of the median, which holds p50; None below FEWEST_ROUNDS.
     """
 
     p50: float
@@ -36,7 +36,7 @@ class LatencySummary:
 
 @dataclass(frozen=True, kw_only=True)
 class MedianRatio:
-    """The geometric mean of the rounds' ratios; its 95 % interval, None of a single round."""
+    """The geometric mean of the rounds' ratios; its 95 % interval, None below FEWEST_ROUNDS."""
 
     value: float
     interval: Interval | None
@@ -81,7 +81,7 @@ def ratio_of_medians(numerator_ms: ArrayLike, denominator_ms: ArrayLike) -> Medi
 
 def _interval(by_round: NDArray[np.float64]) -> Interval | None:
     """Student's t interval of the geometric mean of what the rounds gave."""
-    if by_round.size < 2:
+    if by_round.size < FEWEST_ROUNDS:
         return None
     error = np.log(by_round).std(ddof=1) / np.sqrt(by_round.size)
     factor = float(np.exp(student_t.ppf(0.5 + CONFIDENCE / 2, by_round.size - 1) * error))

@@ -6,18 +6,18 @@
 - `yaml_reader` and `scalars` read the YAML as it is written; PyYAML's own loader would read `1e-3` as text, `no` as
   false and `010` as 8.
 - `callables` imports what a recipe names and checks its arguments; loading a recipe therefore runs code.
-- `rules` hold what a type cannot say, such as that a budget speaks of an artifact that the recipe makes.
+- `rules` hold what a type cannot say; `budget_rules` that a budget speaks of something that the run measures.
 - `messages` says it to a person.
 
 After loading nobody re-checks a recipe: a `Recipe` that exists is right.
 """
 
+from compress.recipe.budgets import BudgetConfig
 from compress.recipe.calls import Call, ModelCall, TaskCall
 from compress.recipe.load import load_recipe
 from compress.recipe.schema import (
     Arm64Config,
     BenchmarkConfig,
-    BudgetConfig,
     HostConfig,
     QuantizeConfig,
     Recipe,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
 
 from compress.recipe.callables import bind_arguments, find_callable, takes
+from compress.recipe.yaml_reader import Loc
 from compress.types import Json
 
 
@@ -35,6 +36,8 @@ class Call(Part):
     path: Annotated[str, AfterValidator(_importable)] = Field(alias="call")
     args: dict[str, Json] = Field(default={}, validate_default=True)
 
+    _place: str = PrivateAttr(default="")
+
     @field_validator("args")
     @classmethod
     def _bind(cls, args: dict[str, Json], info: ValidationInfo) -> dict[str, Json]:
@@ -42,6 +45,15 @@ class Call(Part):
             return args
         path = info.data["path"]
         return bind_arguments(path, find_callable(path), args, cls.supplied)
+
+    @property
+    def where(self) -> str:
+        """`recipe.yaml:12:10: student.model: package.module:name`, for messages about what it does."""
+        return f"{self._place}: {self.path}" if self._place else self.path
+
+    def learn_place(self, place: str) -> None:
+        """Remember where it stands, which only the reader of the whole file knows."""
+        self._place = place
 
     @property
     def module(self) -> str:
@@ -74,3 +86,19 @@ class ModelCall(Call):
     """A call that returns an untrained torch module, (batch, in_channels, h, w) to logits (batch, classes)."""
 
     supplied = ("in_channels", "classes")
+
+
+def calls_in(part: Part, loc: Loc = ()) -> Iterator[tuple[Loc, Call]]:
+    """Every call below a part, with the way to it as it is written in the file."""
+    for name, field in type(part).model_fields.items():
+        yield from _calls_at(getattr(part, name), (*loc, field.alias or name))
+
+
+def _calls_at(value: object, loc: Loc) -> Iterator[tuple[Loc, Call]]:
+    if isinstance(value, Call):
+        yield loc, value
+    elif isinstance(value, Part):
+        yield from calls_in(value, loc)
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _calls_at(item, (*loc, index))

@@ -12,7 +12,7 @@ from compress.errors import RecipeError
 from compress.recipe.messages import problems_of
 from compress.recipe.schema import Recipe, Source
 from compress.recipe.wording import closest
-from compress.recipe.yaml_reader import Document, Problem, read_yaml
+from compress.recipe.yaml_reader import Problem, read_yaml
 
 _LARGEST_BYTES = 2**20
 
@@ -32,7 +32,7 @@ def load_recipe(path: Path) -> Recipe:
     problems = list(document.problems)
     if document.readable:
         try:
-            source = Source(path, text, hashlib.sha256(data).hexdigest(), _budget_lines(document))
+            source = Source(path, text, hashlib.sha256(data).hexdigest(), document.places)
             recipe = Recipe.model_validate_json(json.dumps(document.value), context=source)
         except ValidationError as error:
             problems += problems_of(error, document)
@@ -74,12 +74,6 @@ def _decode(path: Path, data: bytes) -> str:
         column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8")) + 1
         message = f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8 text"
         raise _error(path, [Problem(line, column, message)]) from error
-
-
-def _budget_lines(document: Document) -> tuple[int, ...]:
-    """Where each item of the list `budgets` starts."""
-    places = document.places
-    return tuple(place.line for loc, place in places.items() if len(loc) == 2 and loc[0] == "budgets")
 
 
 def _error(path: Path, problems: list[Problem]) -> RecipeError:

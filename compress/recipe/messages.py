@@ -40,8 +40,14 @@ def problems_of(error: ValidationError, document: Document) -> list[Problem]:
     return [
         _problem(details, document)
         for details in error.errors()
-        if not any(details["loc"][: len(refused)] == refused for refused in document.refused)
+        if not any(_follows(details, refused) for refused in document.refused)
     ]
+
+
+def _follows(details: ErrorDetails, refused: Loc) -> bool:
+    """Whether it may be nothing but a consequence of a value that was replaced by null, at it or around it."""
+    loc = details["loc"]
+    return loc[: len(refused)] == refused or (details["type"] == REFUSED and refused[: len(loc)] == loc)
 
 
 def _problem(details: ErrorDetails, document: Document) -> Problem:

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
-from fnmatch import fnmatchcase
-from pathlib import PurePath
+from collections.abc import Sequence
 from typing import TypeVar
-
-from pydantic import ValidationError
-from pydantic_core import InitErrorDetails
 
 from compress.recipe.wording import EXPECTED, did_you_mean, refusal
 from compress.types import METRICS
@@ -69,34 +64,3 @@ def one_limit(at_most: float | None, at_least: float | None) -> None:
     if (at_most is None) == (at_least is None):
         got = "neither" if at_most is None else "both"
         raise refusal(f"expected one of at_most and at_least, got {got}")
-
-
-def check_artifacts(artifact: str, relative_to: str | None, names: Collection[str]) -> None:
-    """A budget's globs match what the recipe makes, and each match has one reference of its own format.
-
-    Raises:
-        ValidationError: at the key whose glob is wrong.
-    """
-    matches = _matches("artifact", artifact, names)
-    if relative_to is None:
-        return
-    references = _matches("relative_to", relative_to, names)
-    for name in matches:
-        same_format = [reference for reference in references if PurePath(reference).suffix == PurePath(name).suffix]
-        if len(same_format) != 1:
-            found = f"{len(same_format)}: {', '.join(same_format)}" if same_format else "none"
-            message = f"expected one reference of {name}'s format, {relative_to!r} matches {found}"
-            raise _at("relative_to", message)
-
-
-def _matches(key: str, pattern: str, names: Collection[str]) -> list[str]:
-    matches = [name for name in names if fnmatchcase(name, pattern)]
-    if not matches:
-        raise _at(key, f"{pattern!r} matches no artifact of this recipe; it makes {', '.join(names)}")
-    return matches
-
-
-def _at(key: str, message: str) -> ValidationError:
-    return ValidationError.from_exception_data(
-        "budget", [InitErrorDetails(type=refusal(message), loc=(key,), input=None)]
-    )

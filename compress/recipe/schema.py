@@ -6,23 +6,27 @@ number, `5` is no text), unknown keys are errors, and nothing can be changed aft
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, model_validator
-
-from compress.recipe.calls import Part, TaskCall
-from compress.recipe.rules import (
-    check_artifacts,
-    distinct,
-    known_core,
-    known_metric,
-    known_target,
-    one_limit,
-    run_name,
+from pydantic import (
+    AfterValidator,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
 )
+
+from compress.recipe.budget_rules import Plan
+from compress.recipe.budgets import BudgetConfig, read_budget
+from compress.recipe.calls import Part, TaskCall, calls_in
+from compress.recipe.rules import distinct, known_core, run_name
 from compress.recipe.training import MoreTeacherConfig, StudentConfig, TeacherConfig, TrainConfig
 from compress.recipe.wording import refusal
+from compress.recipe.yaml_reader import Loc, Place, dotted
 from compress.types import INTEGERS, Budget, Json
 
 Role = Literal["teacher", "student"]
@@ -123,34 +127,29 @@ class BenchmarkConfig(Part):
     arm64: Arm64Config | None = None
 
 
-class BudgetConfig(Part):
-    """A limit, and what must keep it; compress.types.Budget says what each key means."""
-
-    metric: Annotated[str, AfterValidator(known_metric)]
-    artifact: str
-    target: Annotated[str, AfterValidator(known_target)] | None = None
-    runtime: str | None = None
-    at_most: float | None = None
-    at_least: float | None = None
-    relative_to: str | None = None
-    judge: Literal["estimate", "interval"] = "estimate"
-
-    @model_validator(mode="after")
-    def _has_one_limit(self) -> BudgetConfig:
-        one_limit(self.at_most, self.at_least)
-        return self
-
-
 def _distinct_schemes(entries: tuple[QuantizeConfig, ...]) -> tuple[QuantizeConfig, ...]:
     distinct([entry.scheme for entry in entries])
     return entries
 
 
-def _check_budget(budget: BudgetConfig, info: ValidationInfo) -> BudgetConfig:
-    if {"student", "quantize", "formats", "more_teachers"} <= info.data.keys():  # else their own errors come first
-        names = _artifact_names(*(info.data[key] for key in ("student", "quantize", "formats", "more_teachers")))
-        check_artifacts(budget.artifact, budget.relative_to, names)
-    return budget
+def _check_budget(written: Json, read: ValidatorFunctionWrapHandler, info: ValidationInfo) -> BudgetConfig:
+    plan = _plan(info.data)
+    return read(written) if plan is None else read_budget(written, read, plan)
+
+
+def _plan(data: Mapping[str, Any]) -> Plan | None:
+    """What the recipe makes and measures; None where mistakes in it come first."""
+    made_of = ("student", "quantize", "formats", "more_teachers")
+    if not {*made_of, "benchmark"} <= data.keys():
+        return None
+    benchmark: BenchmarkConfig = data["benchmark"]
+    return Plan(
+        names=_artifact_names(*(data[key] for key in made_of)),
+        formats=data["formats"],
+        rounds=benchmark.host.rounds if benchmark.host else None,
+        cores=benchmark.arm64.cores if benchmark.arm64 else (),
+        compare_alone=data["student"].compare_alone,
+    )
 
 
 def _artifact_names(
@@ -179,12 +178,12 @@ def _nobody_is_idle(student: StudentConfig, info: ValidationInfo) -> StudentConf
 
 
 class Source(NamedTuple):
-    """The file that a recipe was read from; budget_lines: where each budget stands in it."""
+    """The file that a recipe was read from; places: where each value stands in it."""
 
     path: Path
     text: str
     sha256: str
-    budget_lines: tuple[int, ...]
+    places: Mapping[Loc, Place]
 
 
 class Recipe(Part):
@@ -206,17 +205,20 @@ class Recipe(Part):
     formats: Annotated[tuple[FileFormat, ...], AfterValidator(distinct)]
     verify: VerifyConfig = VerifyConfig()
     benchmark: BenchmarkConfig = BenchmarkConfig()
-    budget_configs: tuple[Annotated[BudgetConfig, AfterValidator(_check_budget)], ...] = Field(
+    budget_configs: tuple[Annotated[BudgetConfig, WrapValidator(_check_budget)], ...] = Field(
         default=(), alias="budgets"
     )
 
     _source: Source = PrivateAttr()
 
     def model_post_init(self, context: Any, /) -> None:
-        """Remember the file, which the loader passes as the validation's context."""
+        """Remember the file, which the loader passes as the validation's context; each call learns its place in it."""
         if not isinstance(context, Source):
             raise TypeError("a recipe is made by load_recipe, which knows its file")
         self._source = context
+        for loc, call in calls_in(self):
+            place = context.places[loc]
+            call.learn_place(f"{context.path}:{place.line}:{place.column}: {dotted(loc)}")
 
     @property
     def path(self) -> Path:
@@ -237,8 +239,8 @@ class Recipe(Part):
     def budgets(self) -> tuple[Budget, ...]:
         """What the gate judges; each knows its line."""
         return tuple(
-            Budget(**config.model_dump(), line=f"{self.path}:{line}")
-            for config, line in zip(self.budget_configs, self._source.budget_lines, strict=True)
+            Budget(**config.model_dump(), line=f"{self.path}:{self._source.places['budgets', index].line}")
+            for index, config in enumerate(self.budget_configs)
         )
 
     def artifact_names(self) -> tuple[str, ...]:

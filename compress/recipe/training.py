@@ -65,7 +65,7 @@ class LossCall(Call):
             loss = self.build()
         except RecipeError as error:
             raise refusal(str(error)) from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise refusal(f"{self.path}: raised {type(error).__name__}: {error}; mend it or its args") from error
         lacking = [name for name in self.has if not hasattr(loss, name)]
         if lacking or not callable(loss):

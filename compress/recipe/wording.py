@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from pydantic_core import PydanticCustomError
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 REFUSED = "recipe_refused"
 """Error type whose message is complete."""
@@ -15,6 +16,8 @@ REFUSED_KEY = "recipe_refused_key"
 
 EXPECTED = "recipe_expected"
 """Error type whose message says what was expected; what was got, as written, is added to it."""
+
+_OURS = (REFUSED, REFUSED_KEY, EXPECTED)
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
@@ -34,3 +37,17 @@ def refusal(message: str, kind: str = REFUSED) -> PydanticCustomError:
     """A validation error with our own words, shown after the place and the key."""
     # Through a placeholder: braces in the message itself must not be taken for one.
     return PydanticCustomError(kind, "{message}", {"message": message})
+
+
+def all_errors(title: str, error: ValidationError, more: list[InitErrorDetails]) -> ValidationError:
+    """The errors of a part and some others of it as one."""
+    details = [
+        InitErrorDetails(
+            type=refusal(found["msg"], found["type"]) if found["type"] in _OURS else found["type"],
+            loc=found["loc"],
+            input=found["input"],
+            ctx=found.get("ctx", {}),
+        )
+        for found in error.errors()
+    ]
+    return ValidationError.from_exception_data(title, details + more)

@@ -56,13 +56,17 @@ def audit_table(lookup: Lookup) -> Table:
         Column(key="int8", title="Int8 operators"),
         Column(key="compute_ops", title="Compute operators"),
         Column(key="islands", title="Float islands"),
+        Column(key="conversions", title="Conversions"),
         Column(key="transposes", title="Transposes"),
         Column(key="ops", title="Operators", numeric=False),
     )
     audits = lookup.results.audits
     files = dict.fromkeys(subject.artifact for subject in lookup.subjects)
     rows = tuple(_audit_row(a.name, audits[a.sha256]) for a in files if a.sha256 in audits)
-    notes = ("A float island is a float operator between integer ones: it costs two conversions.",)
+    notes = (
+        "A float island is a float operator between integer ones: it costs two conversions. Conversions are"
+        " quantisations and dequantisations at run time, beside those that a runtime fuses into an integer operator.",
+    )
     return Table(columns=columns, rows=rows, notes=notes, missing="No graph was audited.")
 
 
@@ -82,6 +86,7 @@ def _audit_row(name: str, audit: Json) -> tuple[Cell, ...]:
         cell(f"{100 * audit['int8_op_share']:.1f} %") if "int8_op_share" in audit else NOTHING,
         _count(audit, "compute_ops"),
         cell(str(len(islands)), ", ".join(str(island) for island in islands[:3])),
+        _count(audit, "conversions"),
         _count(audit, "transposes"),
         cell(", ".join(f"{count}\N{NO-BREAK SPACE}{op}" for op, count in ops)),
     )

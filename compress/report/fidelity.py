@@ -19,8 +19,8 @@ _LOGITS = (
     Column(key="n", title="n images"),
 )
 _READING = (
-    "The largest difference is in logits; SQNR is that of the logits to their difference, and none where they are"
-    " identical; bit for bit is the share of images whose logits are all equal."
+    "The largest difference is in logits; SQNR is that of the logits to their difference, if they differ; bit"
+    " for bit is the share of images whose logits are all equal."
 )
 
 
@@ -87,10 +87,17 @@ def _compared(lookup: Lookup, against: str) -> Iterator[tuple[Subject, list[Meas
             yield subject, found
 
 
+def _figure(measurement: Measurement) -> Cell:
+    """Where nothing differs there is no noise, and the recorded ratio is a bound."""
+    if measurement.metric == "sqnr_db" and measurement.details.get("identical"):
+        return cell("identical")
+    return figure_cell(measurement)
+
+
 def _logits(found: Sequence[Measurement]) -> tuple[Cell, ...]:
     figures = []
     for metric, worst in _WORST.items():
         values = [m for m in found if m.metric == metric]
-        figures.append(figure_cell(worst(values, key=lambda m: m.value)) if values else NOTHING)
+        figures.append(_figure(worst(values, key=lambda m: m.value)) if values else NOTHING)
     sizes = sorted({m.n for m in found if m.metric in _WORST})
     return (*figures, cell(" or ".join(f"{n:,}" for n in sizes)))

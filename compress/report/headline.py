@@ -8,24 +8,30 @@ from dataclasses import dataclass
 
 from compress.report.lookup import Lookup, Subject
 from compress.report.tables import Tone, printable
+from compress.report.warnings import find_warnings
 from compress.types import Results, Verdict
 from compress.units import brief, times
 
 
 @dataclass(frozen=True, kw_only=True)
 class Headline:
-    """word: PASS, FAIL or NO VERDICT; tally: of the budgets; gain: one sentence, empty without a student."""
+    """word: PASS, FAIL or NO VERDICT; tally: of the budgets; gain: one sentence, empty without a student.
+
+    warnings: why the word alone may mislead, one sentence each.
+    """
 
     word: str
     tone: Tone
     tally: str
     gain: str
+    warnings: tuple[str, ...]
 
 
 def headline(results: Results) -> Headline:
     """What the page, the comment and the terminal open with."""
     word, tone, tally = tally_verdicts(results.verdicts)
-    return Headline(word=word, tone=tone, tally=tally, gain=printable(_gain(Lookup(results))))
+    gain = printable(_gain(Lookup(results)))
+    return Headline(word=word, tone=tone, tally=tally, gain=gain, warnings=find_warnings(results))
 
 
 def tally_verdicts(verdicts: Sequence[Verdict]) -> tuple[str, Tone, str]:

@@ -120,14 +120,15 @@ def _budget_row(verdict: Verdict) -> tuple[Cell, ...]:
     return (
         cell(verdict.status, tone=_TONES.get(verdict.status, "fail")),
         cell(verdict.artifact),
-        cell(f"{budget.metric} {'≤' if budget.at_most is not None else '≥'}", _conditions(budget)),
+        cell(f"{budget.metric} {'≤' if budget.at_most is not None else '≥'}", conditions(budget)),
         *written,
         cell(exact(excess, unit, digits)) if excess else NOTHING,
         cell(verdict.reason),
     )
 
 
-def _conditions(budget: Budget) -> str:
+def conditions(budget: Budget) -> str:
+    """What a limit is about beside its metric: `on cortex-a76, relative to teacher-float32.*`."""
     parts = [f"on {budget.target}"] if budget.target else []
     parts += [f"under {budget.runtime}"] if budget.runtime else []
     parts += [f"relative to {budget.relative_to}"] if budget.relative_to else []

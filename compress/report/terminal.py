@@ -12,7 +12,8 @@ from compress.report.headline import headline, tally_verdicts
 from compress.report.lookup import Lookup
 from compress.report.rows import results_table
 from compress.report.tables import Cell, Table, printable
-from compress.types import Results, Verdict
+from compress.report.warnings import find_warnings
+from compress.types import Results
 
 WIDTH = 100
 _STYLES = {"pass": "green", "fail": "red", "missing": "yellow", "": ""}
@@ -41,21 +42,24 @@ def render(results: Results, console: Console) -> None:
     if gain:
         print_text(Text(gain), console)
         console.print()
-    render_verdicts(results.verdicts, console)
+    render_verdicts(results, console)
 
 
-def render_verdicts(verdicts: Sequence[Verdict], console: Console) -> None:
-    """Print every verdict with its reason, those that block at the end, then the word and the tally.
+def render_verdicts(results: Results, console: Console) -> None:
+    """Print every verdict with its reason, those that block at the end, then warnings, the word and the tally.
 
     Args:
-        verdicts: of the gate.
+        results: of a run, with the verdicts of the gate.
         console: to print on.
     """
+    verdicts = results.verdicts
     for verdict in sorted(verdicts, key=lambda v: v.status != "PASS"):
         line = Text(f"{verdict.status:<8}", style=_TONES.get(verdict.status, "red"))
         line.append(printable(verdict.reason), style="default")
         print_text(line, console)
-    if verdicts:
+    for warning in find_warnings(results):
+        print_text(Text(f"WARNING  {warning}", style="bold yellow"), console)
+    if verdicts or find_warnings(results):
         console.print()
     word, tone, tally = tally_verdicts(verdicts)
     line = Text(f"{word}  ", style=f"bold {_STYLES[tone]}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -65,14 +66,36 @@ def build_call(call: Call, **provided: object) -> object:
         ModelError: the callable raised.
         CompressError: the callable raised it on purpose.
     """
-    try:
+    with blame(call, expected="a result"):
         return call.build(**provided)
+
+
+@contextmanager
+def blame(call: Call, *, expected: str, what: str = "") -> Iterator[None]:
+    """Let the errors of code that a recipe names become one line that says where it is named.
+
+    sys.exit counts as an error: a script's habit, which would end the run with an exit code that reads as a verdict.
+
+    Args:
+        call: from the recipe.
+        expected: of that code.
+        what: which of its code runs, where it is not the callable itself, e.g. `the model`.
+
+    Raises:
+        ModelError: the code raised; a CompressError passes as it is, for it was raised on purpose.
+    """
+    try:
+        yield
     except CompressError:
         raise
-    except Exception as error:
-        raise ModelError(
-            f"{call.path}: raised {type(error).__name__}: {error}; expected a result; mend it or its args in the recipe"
-        ) from error
+    except (Exception, SystemExit) as error:
+        said = str(error).strip().splitlines()
+        did = f"raised {type(error).__name__}: {said[0] if said else 'no message'}"
+        if isinstance(error, SystemExit):
+            did = f"called sys.exit({error.code!r})"
+        wanted = "" if "expected" in did else f"; expected {expected}"  # the callable has said better what it wants
+        subject = f"{what} {did}" if what else did
+        raise ModelError(f"{call.where}: {subject}{wanted}; mend it or its args in the recipe") from error
 
 
 def execute_step(

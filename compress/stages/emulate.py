@@ -22,6 +22,7 @@ from compress.targets import Session, arm64, encode, open_session
 from compress.types import INTEGERS, Json
 
 CODE = ("compress.runtimes", "compress.targets")
+"""What runs a file, on the host as on a core."""
 CORES_AT_ONCE = 2
 
 
@@ -88,13 +89,13 @@ def _emulate_one(
     run: Run, config: Arm64Config, core: str, exported: Exported, session: Callable[[], Session]
 ) -> Emulated:
     artifact = exported.artifact
-    images = config.images if artifact.precision in INTEGERS else config.float_images
+    images = min(config.images if artifact.precision in INTEGERS else config.float_images, len(run.task.test))
     step = Step(
         name="emulate",
         title=f"{core}: {artifact.name}",
         config={"core": core, "images": images},
         inputs={"artifact": artifact.sha256, "test": run.task.test.sha256, "installation": arm64.fingerprint(run.home)},
-        code=CODE,
+        code=(*CODE, __name__),
         libraries=(),
     )
 

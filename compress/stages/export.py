@@ -110,7 +110,8 @@ def export_model(
             __name__,
             "compress.stages.train",  # loads the model
             "compress.stages.tune",
-            trained.call.path.partition(":")[0],
+            "compress.distill",  # whose Normalized becomes part of the file
+            trained.call.module,
         ),
         libraries=(
             "torch",

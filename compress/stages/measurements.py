@@ -69,7 +69,16 @@ def measure(
     result += _between_formats(list(host.values()))
     for emulation in emulated:
         result += _emulated(run, emulation, host[emulation.exported.artifact.name])
-    return tuple(result)
+    return _once(result)
+
+
+def _once(measurements: Sequence[Measurement]) -> tuple[Measurement, ...]:
+    """Without the repetitions: artifacts that came out as the same bytes are one file, and were measured as each."""
+    found = {
+        (m.artifact, m.metric, m.runtime, m.target, m.split, m.reference, m.details.get("against")): m
+        for m in reversed(measurements)
+    }
+    return tuple(reversed(found.values()))
 
 
 def _on_host(exported: Exported, raw: NDArray[np.generic]) -> _OnHost:
@@ -136,12 +145,11 @@ def _torch(run: Run, trained: Sequence[Trained], classes: Mapping[str, Path]) ->
 
 
 def _static(exported: Exported) -> list[Measurement]:
-    values = {
-        "size_bytes": exported.artifact.size_bytes,
-        "macs": exported.audit["macs"],
-        "parameters": exported.audit["parameters"],
-        "int8_op_share": exported.audit["int8_op_share"],
-    }
+    audit = exported.audit
+    values = {metric: audit[metric] for metric in ("parameters", "int8_op_share", "conversions", "transposes")}
+    values["size_bytes"] = exported.artifact.size_bytes
+    if not audit["unknown_ops"]:  # a lower bound would keep a limit that the model may break
+        values["macs"] = audit["macs"]
     return [
         Measurement(
             metric=metric,

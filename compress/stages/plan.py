@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from compress.distill import ModuleTeacher, ProbabilityTeacher, TransferSet, choose_device
 from compress.distill.distillation import check_distillation
-from compress.errors import CompressError, DataError, ModelError
+from compress.errors import DataError, ModelError
 from compress.recipe import ModelCall, MoreTeacherConfig, NormalizeConfig, TeacherConfig
-from compress.stages.context import Run, build_call
+from compress.stages.context import Run, blame, build_call
 from compress.stages.teach import read_distillation
 from compress.stages.train import build_model
 
@@ -32,27 +32,43 @@ def read_transfer_set(run: Run) -> TransferSet:
         found = TransferSet(inputs=found, labels=None, name=call.path)
     if not isinstance(found, TransferSet):
         raise DataError(
-            f"{call.path}: returned {type(found).__name__}; expected an array of images or a TransferSet; return one"
+            f"{call.where}: returned {type(found).__name__}; expected an array of images or a TransferSet; return one"
         )
     if found.inputs.shape[1:] != run.task.input_shape:
         raise DataError(
-            f"{call.path}: samples of shape {found.inputs.shape[1:]}; expected {run.task.input_shape} as in task"
+            f"{call.where}: samples of shape {found.inputs.shape[1:]}; expected {run.task.input_shape} as in task"
             f" {run.task.name}; resize them"
         )
     low, high = float(found.inputs.min()), float(found.inputs.max())
     if low < 0 or high > 1:
         raise DataError(
-            f"{call.path}: values reach from {low:g} to {high:g}; expected [0, 1] as in task {run.task.name}; divide"
+            f"{call.where}: values reach from {low:g} to {high:g}; expected [0, 1] as in task {run.task.name}; divide"
             " bytes by 255"
         )
     for split in (run.task.test, run.task.validation):
         held_out = {image.tobytes() for image in split.images}
         if shared := sum(image.tobytes() in held_out for image in found.inputs):
             raise DataError(
-                f"{call.path}: {shared} of {len(found)} images are in the {split.name} split of task {run.task.name};"
+                f"{call.where}: {shared} of {len(found)} images are in the {split.name} split of task {run.task.name};"
                 f" expected none, or the {split.name} score proves nothing; remove them"
             )
     return found
+
+
+def note_small_test(run: Run) -> tuple[str, ...]:
+    """One sentence for each number of test images that the recipe asks for and the task does not have.
+
+    All that there are take their place; a limit that was meant for more is then judged on fewer.
+    """
+    arm64, have = run.recipe.benchmark.arm64, len(run.task.test)
+    asked = {"verify.images": run.recipe.verify.images}
+    if arm64 is not None:
+        asked |= {"benchmark.arm64.images": arm64.images, "benchmark.arm64.float_images": arm64.float_images}
+    return tuple(
+        f"{key} asks for {wanted:,} images, and the test split of task {run.task.name} has {have:,}: those are used."
+        for key, wanted in asked.items()
+        if wanted > have
+    )
 
 
 def check_plan(run: Run, transfer: TransferSet, callables: tuple[ProbabilityTeacher, ...]) -> None:
@@ -83,21 +99,13 @@ def _try_model(run: Run, call: ModelCall, normalize: NormalizeConfig | None = No
     """The untrained model, which has been shown two images."""
     model = build_model(run, call, normalize)
     wanted = (2, len(run.task.classes))
-    try:
-        with torch.no_grad():
-            answer = model.eval()(torch.from_numpy(run.task.calibration.images[[0, 0]]))
-    except CompressError:
-        raise
-    except Exception as error:
-        raise ModelError(
-            f"{call.path}: the model raised {type(error).__name__} on images of shape {run.task.input_shape}"
-            f" ({str(error).splitlines()[0] if str(error) else 'no message'}); expected logits {wanted} of two images;"
-            " mend the model or its args in the recipe"
-        ) from error
+    what = f"the model, on images of shape {run.task.input_shape},"
+    with blame(call, what=what, expected=f"logits {wanted} of two images"), torch.no_grad():
+        answer = model.eval()(torch.from_numpy(run.task.calibration.images[[0, 0]]))
     if not isinstance(answer, Tensor) or answer.shape != wanted:
         got = f"shape {tuple(answer.shape)}" if isinstance(answer, Tensor) else type(answer).__name__
         raise ModelError(
-            f"{call.path}: the model gave {got} for two images; expected logits {wanted}, one for each class of task"
+            f"{call.where}: the model gave {got} for two images; expected logits {wanted}, one for each class of task"
             f" {run.task.name}; give the model an argument `classes`, which is supplied, or correct it"
         )
     return model

@@ -31,7 +31,12 @@ def provenance(run: Run, trained: Sequence[Trained], exported: Sequence[Exported
     """JSON-able; the same for the same recipe, data, versions and machine type."""
     device = choose_device()
     return {
-        "recipe": {"name": run.recipe.name, "sha256": run.recipe.sha256, "text": run.recipe.text},
+        "recipe": {
+            "name": run.recipe.name,
+            "path": str(run.recipe.path),
+            "sha256": run.recipe.sha256,
+            "text": run.recipe.text,
+        },
         "seed": run.recipe.seed,
         "task": {
             "name": run.task.name,

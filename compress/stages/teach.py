@@ -24,7 +24,7 @@ from compress.errors import ModelError
 from compress.measure.scores import estimate_accuracy
 from compress.progress import Stage
 from compress.recipe import Call, DistillConfig, MoreTeacherConfig, QuantizeConfig, TeacherConfig
-from compress.stages.context import Run, Step, build_call, execute_step
+from compress.stages.context import Run, Step, blame, build_call, execute_step
 from compress.stages.train import CLASSES, Lesson, Trained, adopt_model, classify_test, train_model
 from compress.stages.tune import Tuned, tune
 from compress.store import canonical_json, code_version, file_sha256
@@ -145,13 +145,18 @@ def _callable_teacher(call: Call) -> ProbabilityTeacher:
     predict = build_call(call)
     if not callable(predict):
         raise ModelError(
-            f"{call.path}: returned {type(predict).__name__}; expected a function from images to probabilities;"
+            f"{call.where}: returned {type(predict).__name__}; expected a function from images to probabilities;"
             " return one"
         )
     files = [file_sha256(Path(value)) for value in _texts(call.args) if Path(value).is_file()]
     own = getattr(predict, "identity", None)
     made_of = canonical_json([call.path, call.args, code_version(call.module), files, own])
-    return ProbabilityTeacher(predict=predict, identity=f"{call.path} {hashlib.sha256(made_of).hexdigest()[:16]}")
+
+    def ask(images: NDArray[np.float32]) -> NDArray[np.floating]:
+        with blame(call, what="the function that it returned", expected="probabilities"):
+            return predict(images)
+
+    return ProbabilityTeacher(predict=ask, identity=f"{call.path} {hashlib.sha256(made_of).hexdigest()[:16]}")
 
 
 def _texts(value: Json) -> Iterator[str]:

@@ -78,12 +78,12 @@ def build_model(run: Run, call: ModelCall, normalize: NormalizeConfig | None = N
     model = build_call(call, in_channels=run.task.input_shape[0], classes=len(run.task.classes))
     if not isinstance(model, nn.Module):
         raise ModelError(
-            f"{call.path}: returned {type(model).__name__}; expected a torch.nn.Module; return the model itself"
+            f"{call.where}: returned {type(model).__name__}; expected a torch.nn.Module; return the model itself"
         )
     channels = run.task.input_shape[0]
     if normalize and len(normalize.mean) not in (1, channels):
         raise ModelError(
-            f"{call.path}: normalize has {len(normalize.mean)} values for mean and std; expected one for each of the"
+            f"{call.where}: normalize has {len(normalize.mean)} values for mean and std; expected one for each of the"
             f" {channels} channels of task {run.task.name}, or one for all; correct normalize in the recipe"
         )
     return Normalized(model, normalize.mean, normalize.std) if normalize else model

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from compress.store.files import DiskWatch, explain_disk, file_sha256, holder, sign, sync, write_atomic
+from compress.store.files import DiskWatch, explain_disk, file_sha256, holder, make_folder, sign, sync, write_atomic
 from compress.store.keys import canonical_json, stage_key
 from compress.types import Json
 
@@ -120,7 +120,7 @@ class Store:
     def _lock(self, key: str, stage: str) -> Iterator[None]:
         path = self.root / "locks" / f"{key}.lock"
         with explain_disk(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             lock = FileLock(path)
             try:
                 lock.acquire(blocking=False)

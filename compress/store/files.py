@@ -31,6 +31,8 @@ _ADVICE = {
     errno.ENOTDIR: "a file stands where a folder is needed; choose another folder, or move that file away",
     errno.EEXIST: "a file stands where a folder is needed; choose another folder, or move that file away",
     errno.EISDIR: "a folder stands where a file is needed; choose another place, or move that folder away",
+    errno.ELOOP: "its links lead round in a circle; choose another folder, or mend the links",
+    errno.ENAMETOOLONG: "choose a shorter path",
     errno.EIO: "the disk fails; choose a folder on another one",
 }
 
@@ -90,7 +92,8 @@ def folder_lock(folder: Path) -> Iterator[None]:
     What a killed process left half-written in the folder is removed.
 
     Args:
-        folder: made if need be; the lock is its file `.lock`, which stays.
+        folder: made if need be; the lock is its file `.lock`, which stays, unless the folder would hold nothing else:
+            then what was made goes again.
 
     Raises:
         LockedError: another process holds it.
@@ -98,7 +101,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
     """
     path = folder / ".lock"
     with explain_disk(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        made = make_folder(folder)
         lock = FileLock(path)
         try:
             lock.acquire(blocking=False)
@@ -112,7 +115,32 @@ def folder_lock(folder: Path) -> Iterator[None]:
                 unfinished.unlink(missing_ok=True)
         yield
     finally:
+        _remove_unused(made, path)
         lock.release()
+
+
+def make_folder(folder: Path) -> list[Path]:
+    """Make it; returns what had to be made, the innermost first.
+
+    Raises:
+        OSError: as Path.mkdir.
+        ToolError: there are no folders in that place, such as /proc.
+    """
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:
+        raise ToolError(f"{folder}: cannot be made; expected a place for folders; choose another") from error
+    return made
+
+
+def _remove_unused(made: list[Path], lock_file: Path) -> None:
+    """Remove the folders of a run that came to nothing. Still locked: who waits for the lock must not find it half."""
+    with suppress(OSError):
+        if made and not any(other.name != lock_file.name for other in lock_file.parent.iterdir()):
+            lock_file.unlink()
+            for place in made:
+                place.rmdir()
 
 
 def sign(lock_file: Path) -> None:

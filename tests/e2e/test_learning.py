@@ -219,7 +219,7 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"student": {"model": {"call": "tests.e2e.schooling:flat"}, "train": TRAIN}},
-        r"schooling:flat: the model raised RuntimeError on images of shape \(1, 8, 8\) \(mat1 and mat2",
+        r"schooling:flat: the model, on images of shape \(1, 8, 8\), raised RuntimeError: mat1 and mat2",
     ),
     (
         {"more_teachers": [{"probabilities": {"call": "tests.e2e.schooling:forest", "args": {"classes": 9}}}]},

@@ -220,7 +220,6 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
         ],
     ),
     ("at_most: 0.05", "at_most: 0.05, target: host", []),
-    ("at_most: 0.05", "at_most: 0.05, target: cortex-a76", []),
     (
         "at_most: 0.05",
         "at_most: 0.05, target: cortexa76",

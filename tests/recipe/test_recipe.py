@@ -191,7 +191,8 @@ def test_shipped_recipes_load(path: Path) -> None:
 
 
 def test_needs_no_torch(tmp_path: Path, plugged: Path) -> None:
-    (tmp_path / "tiny.yaml").write_text(TINY.replace("at_most", "target: cortex-a76, at_most"))
+    text = TINY.replace("metric: size_bytes,", "metric: instructions, target: cortex-a76,")
+    (tmp_path / "tiny.yaml").write_text(text + "benchmark: {arm64: {cores: [cortex-a76]}}\n")
     code = (
         "import sys, pathlib, json; from compress.recipe import load_recipe; "
         f"recipe = load_recipe(pathlib.Path({str(tmp_path / 'tiny.yaml')!r})); "

@@ -326,6 +326,7 @@ def _audit(file: Artifact) -> dict[str, Any]:
         "compute_ops": 24 if teacher else 19,
         "ops": {"CONV_2D": 12, "DEPTHWISE_CONV_2D": 6, "MEAN": 1, "FULLY_CONNECTED": 1},
         "float_islands": [],
+        "conversions": 0,
         "transposes": 0,
         "macs": 31_480_832 if teacher else 1_913_600,
         "parameters": parameters,

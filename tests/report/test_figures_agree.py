@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 from xml.etree import ElementTree as Xml
@@ -192,7 +193,7 @@ def test_partial_results_print(emulated: bool, only: str | None) -> None:
 
 def test_no_verdicts_are_no_pass() -> None:
     out = io.StringIO()
-    render_verdicts((), Console(file=out))
+    render_verdicts(dataclasses.replace(example(), verdicts=()), Console(file=out, width=200))
     assert out.getvalue().startswith("NO VERDICT")
 
 
@@ -205,6 +206,23 @@ def test_junit_counts_what_blocks(results: Results) -> None:
         expected = {"PASS": [], "FAIL": ["failure"], "MISSING": ["error"]}[verdict.status]
         assert [problem.tag for problem in case] == expected
         assert [problem.get("message") for problem in case] == [verdict.reason] * len(expected)
+
+
+def test_junit_titles_say_all_that_a_limit_is_about(results: Results) -> None:
+    titles = {case.get("name") for case in Xml.fromstring(junit(results).encode())[0]}
+    assert {
+        "accuracy at least 0.925",
+        "accuracy_drop at most 0.03 judged by the interval",
+        "instructions at most 0.0667 on cortex-a76, relative to teacher-float32.*",
+    } <= titles
+
+
+def test_junit_without_verdicts_is_one_error(results: Results) -> None:
+    suite = Xml.fromstring(junit(dataclasses.replace(results, verdicts=())).encode())[0]
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("1", "0", "1")
+    ((error,),) = suite
+    assert error.tag == "error"
+    assert error.get("message") == "The recipe sets no budgets, so nothing was judged."
 
 
 def test_junit_stays_xml_whatever_the_name() -> None:

@@ -318,3 +318,8 @@ def test_what_make_raises_passes(shop: Shop) -> None:
 
     with pytest.raises(FileNotFoundError):
         shop.get(fail)
+
+
+def test_a_place_where_no_store_can_be() -> None:
+    with pytest.raises(ToolError, match="/proc/nowhere/locks: cannot be made; expected a place for folders"):
+        Store(Path("/proc/nowhere"), print).stage("train", {}, {}, "", {}, lambda _: None)

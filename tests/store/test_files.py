@@ -118,6 +118,30 @@ def test_a_folder_has_one_holder_until_it_dies(tmp_path: Path) -> None:
         assert re.fullmatch(r"\d+\n", (folder / ".lock").read_text())
 
 
+def test_a_folder_that_came_to_nothing_goes_again(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), folder_lock(tmp_path / "a" / "b"):
+        raise KeyError
+    assert names_in(tmp_path) == []
+    with folder_lock(tmp_path / "a"):
+        (tmp_path / "a" / "x").touch()
+    assert names_in(tmp_path / "a") == [".lock", "x"]
+    (tmp_path / "mine").mkdir()
+    with folder_lock(tmp_path / "mine"):
+        pass
+    assert (tmp_path / "mine").is_dir()
+
+
+def test_places_where_no_folder_can_be(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    for place, words in (
+        (Path("/proc/foo/bar"), "cannot be made; expected a place for folders"),
+        (tmp_path / "loop" / "x", "links lead round in a circle"),
+        (tmp_path / ("x" * 300), "File name too long; choose a shorter path"),
+    ):
+        with pytest.raises(ToolError, match=words), folder_lock(place):
+            pass
+
+
 def test_a_folder_is_freed_by_an_error(tmp_path: Path) -> None:
     with pytest.raises(KeyError), folder_lock(tmp_path):
         raise KeyError

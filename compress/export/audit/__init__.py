@@ -28,12 +28,15 @@ def audit(path: Path) -> Json:
         inputs, outputs: [{name, shape, dtype, scale, zero_point}], None for a dynamic dimension and in float tensors;
         ops: operator -> count; ops_by_dtype: dtype of the first output -> count of compute operators;
         compute_ops: operators that are neither quantisation, casts, nor arithmetic on shapes;
-        int8_ops, int8_op_share: those among them whose data goes in and out as int8 (ONNX: from DequantizeLinear, to
-            QuantizeLinear, a clip between which runtimes fuse counting with its operator);
+        int8_ops, int8_op_share: those among them whose data goes in and out as int8 or uint8 (ONNX: from
+            DequantizeLinear, to QuantizeLinear, a clip between which runtimes fuse counting with its operator; or an
+            integer product such as QLinearConv or MatMulInteger);
         float_islands: names of the compute operators that are not among them, in a file that has any;
         quantize_ops, dequantize_ops, transposes: counts; dequantised weights do not count;
-        macs: multiply-accumulates of one inference in convolutions and matrix products;
-        parameters: elements of weights and biases;
+        conversions: those quantisations and dequantisations that a runtime cannot fuse into an integer operator;
+        macs: multiply-accumulates of one inference in convolutions and matrix products; without those of
+        unknown_ops: operator -> count, where its kind or a shape does not say how many it has;
+        parameters: elements of weights and biases; weights_by_dtype: dtype -> elements of weights;
         bytes: weights, biases, quantization (scales and zero points), metadata, graph (the rest), in all size_bytes.
 
     Raises:

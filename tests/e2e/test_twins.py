@@ -1,0 +1,72 @@
+"""A student that comes out as its teacher, byte for byte: the run of somebody who only wants to quantise."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+
+import pytest
+import torch
+from rich.console import Console
+
+from compress import pipeline
+from compress.errors import ToolError
+from compress.progress import Progress
+from compress.recipe import load_recipe
+from compress.targets import arm64
+from compress.types import Results
+
+MODEL = {"call": "compress.models.mobile:mobile_cnn", "args": {"widths": [8, 16], "strides": [2, 2]}}
+SAME = {"model": MODEL, "train": {"epochs": 3, "batch_size": 64, "learning_rate": 0.1, "augment": None}}
+RECIPE = {
+    "name": "twins",
+    "task": {"call": "compress.tasks.digits:digits"},
+    "teacher": SAME,
+    "student": SAME,
+    "quantize": ["float32"],
+    "formats": ["onnx"],
+    "benchmark": {"host": {"rounds": 3, "inferences": 2}, "arm64": {"cores": ["cortex-a53"]}},
+    "budgets": [
+        {"metric": "accuracy_drop", "artifact": "student-float32.onnx", "at_most": 0},
+        {"metric": "latency_ms", "artifact": "student-float32.onnx", "at_most": 1000, "judge": "interval"},
+        {"metric": "instructions", "artifact": "student-float32.onnx", "target": "cortex-a53", "at_most": 1e12},
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Of a run on a machine whose ARM64 installation is there and does not start."""
+    folder = tmp_path_factory.mktemp("twins")
+    (folder / "twins.yaml").write_text(json.dumps(RECIPE))
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arm64, "install", lambda *_: None)
+
+        def broken(*_: object) -> None:
+            raise ToolError("litert on cortex-a53 did not start: counter.so: file too short")
+
+        patch.setattr(pipeline, "emulate", broken)
+        progress = Progress(Console(file=io.StringIO()))
+        return pipeline.execute(load_recipe(folder / "twins.yaml"), folder / "out", folder / "home", progress)
+
+
+def test_each_file_is_measured_once(results: Results) -> None:
+    teacher, student = (a for a in results.artifacts if a.format == "onnx")
+    assert teacher.sha256 == student.sha256
+    found = Counter((m.artifact, m.metric, m.runtime, m.target, m.details.get("against")) for m in results.measurements)
+    assert set(found.values()) == {1}
+    (timed,) = (m for m in results.measurements if m.metric == "latency_ms")
+    assert len(timed.samples) == 6
+
+
+def test_both_keep_their_budgets(results: Results) -> None:
+    statuses = {verdict.budget.metric: verdict.status for verdict in results.verdicts}
+    assert statuses == {"accuracy_drop": "PASS", "latency_ms": "PASS", "instructions": "MISSING"}
+
+
+def test_a_broken_arm64_installation_costs_the_arm64_figures_alone(results: Results) -> None:
+    (note,) = (note for note in results.notes if "ARM64 was not measured" in note)
+    assert "counter.so" in note
+    assert "budgets are MISSING" in note

@@ -1,0 +1,55 @@
+"""What the commands print around a run's own results."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from compress import pipeline
+from compress.cli import _print_next, app
+from compress.types import Results
+from tests.report.example_results import example
+
+RECIPE = Path(__file__).parents[1] / "pipelines" / "quickstart.yaml"
+
+
+@pytest.fixture(autouse=True)
+def _as_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["compress"])
+
+
+def advice(capsys: pytest.CaptureFixture[str], output: Path | None, results: Results) -> list[list[str]]:
+    """The commands that are proposed, in words."""
+    folder = output or Path("artifacts/quickstart")
+    _print_next(folder, Path("my recipes/mine.yaml"), output, results)
+    lines = capsys.readouterr().out.partition("Next:\n")[2].splitlines()
+    return [shlex.split(line, comments=True)[1:] for line in lines]
+
+
+def test_the_next_commands_are_those_of_this_run(capsys: pytest.CaptureFixture[str]) -> None:
+    gate, bench, run = advice(capsys, Path("my runs/one"), example())
+    assert gate == ["gate", "my runs/one"]
+    assert bench[:2] == ["bench", "my runs/one/models/student-int8.tflite"]
+    assert run == ["run", "my recipes/mine.yaml", "-o", "my runs/one"]
+
+
+def test_without_an_output_folder_or_verdicts(capsys: pytest.CaptureFixture[str]) -> None:
+    bench, run = advice(capsys, None, dataclasses.replace(example(), verdicts=()))
+    assert bench[0] == "bench"
+    assert run == ["run", "my recipes/mine.yaml"]
+
+
+def test_quiet_prints_the_verdict_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    results = example()
+    monkeypatch.setattr(pipeline, "execute", lambda *_: results)
+    quiet = CliRunner().invoke(app, ["run", str(RECIPE), "-o", str(tmp_path), "-q"])
+    loud = CliRunner().invoke(app, ["run", str(RECIPE), "-o", str(tmp_path)])
+    assert (quiet.exit_code, loud.exit_code) == (0, 0)
+    kinds = {line.split()[0] for line in quiet.output.splitlines() if line}
+    assert kinds == {"PASS", "WARNING"}
+    assert {"artifact", "Next:"} <= {line.split()[0] for line in loud.output.splitlines() if line}
