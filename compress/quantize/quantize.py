@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,10 +13,12 @@ from compress.errors import DataError, ModelError
 from compress.quantize.calibrate import calibrate
 from compress.quantize.capture import capture
 from compress.quantize.choose import choose
+from compress.quantize.equalise import equalise
 from compress.quantize.fold import fold_batch_norm
 from compress.quantize.insert import insert
 from compress.quantize.normalise import normalise
 from compress.quantize.placement import place
+from compress.quantize.repair import give_biases, repair
 from compress.quantize.schemes import Float16, Scheme, StaticInt8
 from compress.types import Json, Precision
 
@@ -58,8 +61,15 @@ def quantize(model: nn.Module, example: Tensor, scheme: Scheme, calibration: Ten
     if isinstance(scheme, StaticInt8):
         data = _checked(calibration, example)
         plan = place(graph)
+        if scheme.equalise:
+            equalise(graph, plan.layers, data)
         ranges = calibrate(graph, plan.groups, data, scheme.calibration)
+        if scheme.correct_bias:
+            give_biases(graph, plan.layers)
+        original = copy.deepcopy(graph)
         table = insert(graph, plan, choose(graph, plan, ranges))
+        if scheme.rounding or scheme.correct_bias:
+            repair(original, graph, plan.layers, data, scheme.rounding, scheme.correct_bias)
         return QuantizedGraph(module=graph, scheme=scheme, qparams=table, left_in_float=plan.left_in_float)
     if isinstance(scheme, Float16):
         _round_to_half(graph)

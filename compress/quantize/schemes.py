@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from compress.quantize.rounding import LearntRounding
 from compress.types import Precision
 
 
@@ -33,7 +34,10 @@ class StaticInt8:
         gives up the outermost 0.01 % on either side, for models whose rare outliers would coarsen every step.
     """
 
-    calibration: Literal["min_max", "percentile"] = "min_max"
+    calibration: Literal["min_max", "percentile", "mse", "entropy"] = "min_max"
+    equalise: bool = False
+    rounding: LearntRounding | None = None
+    correct_bias: bool = False
     precision: ClassVar[Precision] = "static_int8"
 
 
