@@ -25,6 +25,7 @@ from torch import Tensor, fx
 
 from compress.quantize.calibrate import watch
 from compress.quantize.capture import constant_of
+from compress.quantize.expectations import STATISTICS
 from compress.quantize.placement import Layer
 from compress.quantize.stretches import Stretch, find_stretches
 from compress.quantize.windows import groups_of
@@ -100,6 +101,8 @@ def _scale(graph: fx.GraphModule, stretch: Stretch, factors: Tensor) -> None:
         for constant in (constant_of(graph, argument) for argument in writer.args[1:3]):
             if constant is not None:
                 constant.mul_(factors.reshape(-1, *[1] * (constant.dim() - 1)))
+        if STATISTICS in writer.meta:
+            writer.meta[STATISTICS] = tuple(each * factors for each in writer.meta[STATISTICS])
     for reader in stretch.readers:
         weight = cast(Tensor, constant_of(graph, reader.args[1]))
         grouped = _by_input(weight, groups_of(reader))

@@ -13,6 +13,7 @@ from compress.errors import DataError, ModelError
 from compress.quantize.calibrate import calibrate
 from compress.quantize.capture import capture
 from compress.quantize.choose import choose
+from compress.quantize.dead_channels import clamp_dead_channels
 from compress.quantize.equalise import equalise
 from compress.quantize.fold import fold_batch_norm
 from compress.quantize.insert import insert
@@ -59,21 +60,27 @@ def quantize(model: nn.Module, example: Tensor, scheme: Scheme, calibration: Ten
     """
     graph = fold_batch_norm(normalise(capture(model, example)))
     if isinstance(scheme, StaticInt8):
-        data = _checked(calibration, example)
-        plan = place(graph)
-        if scheme.equalise:
-            equalise(graph, plan.layers, data)
-        ranges = calibrate(graph, plan.groups, data, scheme.calibration)
-        if scheme.correct_bias:
-            give_biases(graph, plan.layers)
-        original = copy.deepcopy(graph)
-        table = insert(graph, plan, choose(graph, plan, ranges))
-        if scheme.rounding or scheme.correct_bias:
-            repair(original, graph, plan.layers, data, scheme.rounding, scheme.correct_bias)
-        return QuantizedGraph(module=graph, scheme=scheme, qparams=table, left_in_float=plan.left_in_float)
+        return _to_int8(graph, scheme, _checked(calibration, example))
     if isinstance(scheme, Float16):
         _round_to_half(graph)
     return QuantizedGraph(module=graph, scheme=scheme)
+
+
+def _to_int8(graph: fx.GraphModule, scheme: StaticInt8, data: Tensor) -> QuantizedGraph:
+    """What changes floats comes before calibration, what changes integers after: scales never depend on a repair."""
+    plan = place(graph)
+    if scheme.bias_correction or scheme.clamp_dead_channels:
+        give_biases(graph, plan.layers)
+    if scheme.clamp_dead_channels:
+        clamp_dead_channels(graph, plan.layers, data)
+    if scheme.equalise:
+        equalise(graph, plan.layers, data)
+    ranges = calibrate(graph, plan.groups, data, scheme.calibration)
+    original = copy.deepcopy(graph)
+    table = insert(graph, plan, choose(graph, plan, ranges))
+    if scheme.rounding or scheme.bias_correction:
+        repair(original, graph, plan.layers, data, scheme.rounding, scheme.bias_correction)
+    return QuantizedGraph(module=graph, scheme=scheme, qparams=table, left_in_float=plan.left_in_float)
 
 
 def _checked(calibration: Tensor | None, example: Tensor) -> Tensor:

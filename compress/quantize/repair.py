@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, fx
 
 from compress.quantize.capture import add_constant, constant_of
+from compress.quantize.expectations import expect_mean
 from compress.quantize.placement import Layer
 from compress.quantize.rounding import LearntRounding, Reconstruction, learn_rounding
 from compress.quantize.stream import Stream
@@ -42,7 +43,7 @@ def repair(
     layers: Sequence[Layer],
     data: Tensor,
     rounding: LearntRounding | None,
-    correct_bias: bool,
+    correction: Literal["analytic", "calibrated"] | None,
 ) -> None:
     """Change the stored weights and biases of `quantized` in place.
 
@@ -52,8 +53,8 @@ def repair(
         layers: in graph order; of either graph.
         data: (n, ...) float32, the calibration set.
         rounding: how to learn it; None keeps the nearest steps.
-        correct_bias: give every output channel of a layer, before its activation, the mean that it has in float
-            (Nagel et al. 2019, section 4.2, with means from data); needs biases.
+        correction: give every output channel of a layer, before its activation, the mean that it has in float
+            (Nagel et al. 2019, section 4.2); needs biases. See `StaticInt8.bias_correction`.
     """
     before, after = Stream(original, data, BATCH_SIZE), Stream(quantized, data, BATCH_SIZE)
     with torch.no_grad():
@@ -67,8 +68,10 @@ def repair(
             )
             if rounding is not None:
                 _round(pair, quantized, rounding)
-            if correct_bias:
-                _correct(pair, quantized)
+            if correction is not None:
+                expected = expect_mean(cast(fx.Node, pair.exact.args[0])) if correction == "analytic" else None
+                error = _measured_error(pair) if expected is None else _expected_error(pair, quantized, expected)
+                _take_from_bias(pair, quantized, error)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,9 +130,22 @@ def _draw(
     return drawn[:, order], wanted[:, order]
 
 
-def _correct(pair: _Pair, quantized: fx.GraphModule) -> None:
+def _measured_error(pair: _Pair) -> Tensor:
+    return _mean(pair.after, pair.node) - _mean(pair.before, pair.exact)
+
+
+def _expected_error(pair: _Pair, quantized: fx.GraphModule, mean: Tensor) -> Tensor:
+    """(channels,) float64: what rounded weights make of an input with these means, zeros at borders left out."""
+    stored, scales = _stored(quantized, pair.node.args[1])
+    exact = next(pair.before.arguments(pair.exact))[1].double()
+    error = stored * scales.double().reshape(-1, *[1] * (stored.dim() - 1)) - exact
+    groups = groups_of(pair.node)
+    by_group = error.reshape(groups, len(error) // groups, error.shape[1], -1).sum(3)
+    return torch.bmm(by_group, mean.reshape(groups, -1, 1)).flatten()
+
+
+def _take_from_bias(pair: _Pair, quantized: fx.GraphModule, error: Tensor) -> None:
     stored, scales = _stored(quantized, pair.node.args[2])
-    error = _mean(pair.after, pair.node) - _mean(pair.before, pair.exact)
     corrected = (stored - error / scales.double()).round()
     stored.copy_(corrected.clamp(-_INT32_MAX, _INT32_MAX))
 

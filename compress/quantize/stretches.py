@@ -65,7 +65,7 @@ def _grow(start: fx.Node, layers: set[fx.Node]) -> Stretch | None:
         if value in layers:
             stretch.writers.append(value)
         elif _commutes(value):
-            waiting += value.all_input_nodes
+            waiting += [source for source in value.all_input_nodes if isinstance(source.meta.get("val"), Tensor)]
         else:
             return None
         for user in value.users:

@@ -88,7 +88,7 @@ def test_repair_lowers_the_noise_and_keeps_every_scale(net: type[nn.Module]) -> 
     model = with_statistics(net(), IMAGES)
     options = LearntRounding(iterations=100, rows=1000)
     plain, graph = noise(model, StaticInt8())
-    for scheme in (StaticInt8(rounding=options), StaticInt8(rounding=options, correct_bias=True)):
+    for scheme in (StaticInt8(rounding=options), StaticInt8(rounding=options, bias_correction="calibrated")):
         repaired, other = noise(model, scheme)
         assert repaired < plain
         assert other.qparams == graph.qparams
@@ -113,7 +113,7 @@ def test_bias_correction_takes_the_mean_error_of_every_channel_away(model: nn.Mo
     with torch.no_grad():
         expected = model(IMAGES)
         axes = [axis for axis in range(expected.dim()) if axis != 1]
-        graphs = [quantize(model, IMAGES[:1], StaticInt8(correct_bias=on), IMAGES) for on in (False, True)]
+        graphs = [quantize(model, IMAGES[:1], StaticInt8(bias_correction=on), IMAGES) for on in (None, "calibrated")]
         before, after = ((graph.module(IMAGES) - expected).mean(axes).abs() for graph in graphs)
     output = list(graphs[1].qparams.values())[-1] if isinstance(model, nn.Sequential) else None
     step = max(entry["scale"] for name, entry in graphs[1].qparams.items() if "." not in name)
@@ -128,7 +128,11 @@ def test_a_filter_of_zeros_and_a_saturated_one_stay_finite() -> None:
         model[0].weight[0], model[0].weight[1] = 0.0, 1e-30  # type: ignore[operator]
         model[0].weight[2] *= 1e4  # type: ignore[operator, index]
     scheme = StaticInt8(
-        equalise=True, correct_bias=True, calibration="mse", rounding=LearntRounding(iterations=20, rows=200)
+        clamp_dead_channels=True,
+        equalise=True,
+        bias_correction="calibrated",
+        calibration="mse",
+        rounding=LearntRounding(iterations=20, rows=200),
     )
     repaired, graph = noise(model, scheme)
     assert repaired < 0.01
