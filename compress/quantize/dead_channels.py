@@ -17,6 +17,7 @@ from torch import Tensor, fx
 from compress.quantize.calibrate import watch
 from compress.quantize.capture import constant_of
 from compress.quantize.placement import Layer
+from compress.quantize.windows import PRODUCTS, channel_axis
 
 
 def clamp_dead_channels(graph: fx.GraphModule, layers: Sequence[Layer], data: Tensor) -> int:
@@ -30,12 +31,14 @@ def clamp_dead_channels(graph: fx.GraphModule, layers: Sequence[Layer], data: Te
     Returns:
         The number of channels that are constant now and were not by their weights.
     """
-    of_output = {layer.output: layer for layer in layers if layer.output is not layer.node}
+    of_output = {
+        layer.output: layer for layer in layers if layer.output is not layer.node and layer.node.target in PRODUCTS
+    }
     lows: dict[fx.Node, Tensor] = {}
     highs: dict[fx.Node, Tensor] = {}
 
     def widen(output: fx.Node, value: Tensor) -> None:
-        low, high = torch.aminmax(value.transpose(0, 1 if value.dim() == 4 else -1).flatten(1), dim=1)
+        low, high = torch.aminmax(value.transpose(0, channel_axis(of_output[output].node)).flatten(1), dim=1)
         lows[output] = torch.minimum(lows.get(output, low), low)
         highs[output] = torch.maximum(highs.get(output, high), high)
 

@@ -19,7 +19,7 @@ from compress.quantize.expectations import expect_mean
 from compress.quantize.placement import Layer
 from compress.quantize.rounding import LearntRounding, Reconstruction, learn_rounding
 from compress.quantize.stream import Stream
-from compress.quantize.windows import draw_windows, groups_of
+from compress.quantize.windows import PRODUCTS, channel_axis, draw_windows, groups_of
 
 BATCH_SIZE = 16
 _INT32_MAX = 2.0**31 - 1
@@ -50,7 +50,7 @@ def repair(
     Args:
         original: the float graph that `quantized` was made from; nodes have the same names.
         quantized: what `insert` wrote.
-        layers: in graph order; of either graph.
+        layers: in graph order; of either graph. Those that are no PRODUCTS keep what `insert` wrote.
         data: (n, ...) float32, the calibration set.
         rounding: how to learn it; None keeps the nearest steps.
         correction: give every output channel of a layer, before its activation, the mean that it has in float
@@ -59,6 +59,8 @@ def repair(
     before, after = Stream(original, data, BATCH_SIZE), Stream(quantized, data, BATCH_SIZE)
     with torch.no_grad():
         for layer in layers:
+            if layer.node.target not in PRODUCTS:
+                continue
             pair = _Pair(
                 before=before,
                 after=after,
@@ -154,7 +156,7 @@ def _mean(stream: Stream, node: fx.Node) -> Tensor:
     """Mean of each channel of a layer's output over the whole set, (channels,) float64."""
     total, count = torch.zeros(()), 0
     for value in stream.outputs(node):
-        channels = value.transpose(0, 1 if value.dim() == 4 else -1).flatten(1)
+        channels = value.transpose(0, channel_axis(node)).flatten(1)
         total, count = total + channels.double().sum(1), count + channels.shape[1]
     return total / count
 

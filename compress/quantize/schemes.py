@@ -34,7 +34,8 @@ class StaticInt8:
         gives up the outermost 0.01 % on either side, for models whose rare outliers would coarsen every step; `mse`
         takes the range with the smallest squared error, `entropy` the one that loses the least information.
 
-    What follows repairs a model that loses too much; each works alone and all work together, without labels.
+    What follows repairs convolutions and linear layers of a model that loses too much; each works alone and all work
+    together, without labels. Measured on EfficientNet-Lite0 by benchmarks/quantization/efficientnet.py.
 
     clamp_dead_channels: channels that their activation holds at one value on the whole calibration set get weights of
         0 and that value as bias.

@@ -10,6 +10,8 @@ from typing import cast
 import torch
 from torch import Tensor, fx
 
+from compress.quantize.windows import PRODUCTS
+
 aten = torch.ops.aten
 SUMS = (aten.add.Tensor, aten.sub.Tensor)
 _SPATIAL = (aten.max_pool2d.default, aten.avg_pool2d.default, aten.mean.dim, aten.upsample_nearest2d.vec)
@@ -31,10 +33,14 @@ def find_stretches(layers: Sequence[fx.Node]) -> list[Stretch]:
     """Stretches that begin and end in weights, in graph order.
 
     Args:
-        layers: conv2d and linear nodes with constant weights, in graph order.
+        layers: nodes with constant weights, in graph order; those that are no PRODUCTS are left alone.
     """
     constants = Counter(str(arg.target) for layer in layers for arg in layer.args[1:3] if isinstance(arg, fx.Node))
-    own = {layer for layer in layers if all(constants[str(arg.target)] == 1 for arg in _constants(layer))}
+    own = {
+        layer
+        for layer in layers
+        if layer.target in PRODUCTS and all(constants[str(arg.target)] == 1 for arg in _constants(layer))
+    }
     stretches: list[Stretch] = []
     seen: set[fx.Node] = set()
     for layer in layers:

@@ -10,11 +10,18 @@ from torch import Tensor, fx
 from compress.quantize.capture import arguments
 
 aten = torch.ops.aten
+PRODUCTS = (aten.conv2d.default, aten.linear.default)
+"""Layers whose weight is (filters, channels of a group, ...); what repair knows how to change."""
 
 
 def groups_of(layer: fx.Node) -> int:
     """In how many groups the layer's channels fall; a linear layer has one."""
     return cast(int, arguments(layer, 0, 0, None, 1, 0, 1, 1)[6]) if layer.target is aten.conv2d.default else 1
+
+
+def channel_axis(layer: fx.Node) -> int:
+    """Which dimension of the layer's output holds its channels."""
+    return -1 if layer.target is aten.linear.default else 1
 
 
 def draw_windows(layer: fx.Node, kernel: torch.Size, image: Tensor, count: int, random: torch.Generator) -> Tensor:
