@@ -66,7 +66,7 @@ def repair(
                 after=after,
                 exact=before.advance(layer.node.name),
                 node=after.advance(layer.node.name),
-                activation=_activation(layer),
+                activation=layer.activate,
             )
             if rounding is not None:
                 _round(pair, quantized, rounding)
@@ -85,13 +85,6 @@ class _Pair:
     exact: fx.Node
     node: fx.Node
     activation: Callable[[Tensor], Tensor]
-
-
-def _activation(layer: Layer) -> Callable[[Tensor], Tensor]:
-    output = layer.output
-    if output is layer.node:
-        return lambda value: value
-    return lambda value: cast(Callable[..., Any], output.target)(value, *output.args[1:])
 
 
 def _round(pair: _Pair, quantized: fx.GraphModule, options: LearntRounding) -> None:

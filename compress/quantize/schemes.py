@@ -37,8 +37,8 @@ class StaticInt8:
     What follows repairs convolutions and linear layers of a model that loses too much; each works alone and all work
     together, without labels. Measured on EfficientNet-Lite0 by benchmarks/quantization/efficientnet.py.
 
-    clamp_dead_channels: channels that their activation holds at one value on the whole calibration set get weights of
-        0 and that value as bias.
+    clamp_dead_channels: channels that their activation holds at one value, on the whole calibration set and by batch
+        norm's statistics, get weights of 0 and that value as bias.
     equalise: scale channels that share a scale to like ranges, wherever that leaves the float function as it is.
     rounding: learn for every weight whether to round up or down; None rounds to nearest. Takes minutes.
     bias_correction: take away the mean error that rounding gives each channel of a layer. `calibrated` measures it on

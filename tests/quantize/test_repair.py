@@ -113,12 +113,12 @@ def test_bias_correction_takes_the_mean_error_of_every_channel_away(model: nn.Mo
     with torch.no_grad():
         expected = model(IMAGES)
         axes = [axis for axis in range(expected.dim()) if axis != 1]
-        graphs = [quantize(model, IMAGES[:1], StaticInt8(bias_correction=on), IMAGES) for on in (None, "calibrated")]
+        graphs = [quantize(model, IMAGES[:1], StaticInt8(bias_correction=on), IMAGES) for on in (None, "calibrated")]  # type: ignore[arg-type]
         before, after = ((graph.module(IMAGES) - expected).mean(axes).abs() for graph in graphs)
-    output = list(graphs[1].qparams.values())[-1] if isinstance(model, nn.Sequential) else None
-    step = max(entry["scale"] for name, entry in graphs[1].qparams.items() if "." not in name)
-    assert float(after.max()) < 0.05 * step + 1e-6 or output is not None
-    assert float(after.mean()) < float(before.mean())
+    step = [entry["scale"] for name, entry in graphs[1].qparams.items() if "." not in name][-1]
+    assert float(before.max()) > 0.2 * step
+    assert float(after.max()) < 0.2 * step  # what is left is the mean of rounding the output itself
+    assert float(after.mean()) < 0.5 * float(before.mean())
 
 
 def test_a_filter_of_zeros_and_a_saturated_one_stay_finite() -> None:
