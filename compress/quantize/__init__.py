@@ -1,6 +1,7 @@
 """A torch model in, a quantised torch graph out."""
 
 from compress.quantize.quantize import QuantizedGraph, finish, prepare, quantize
+from compress.quantize.rounding import LearntRounding
 from compress.quantize.schemes import (
     DynamicInt8,
     Float16,
@@ -18,6 +19,7 @@ __all__ = [
     "DynamicInt8",
     "Float16",
     "Float32",
+    "LearntRounding",
     "QATInt8",
     "QuantizedGraph",
     "Scheme",

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, fx
 
 from compress.errors import ModelError
+from compress.quantize import ranges
 from compress.quantize.capture import FORWARD_ERRORS, first_line, module_path
+from compress.quantize.ranges import Range
 
 BATCH_SIZE = 64
-KEPT = 0.9999  # `percentile`: the share of values that must stay inside the range, on either side
 _BINS = 4096
-Range = tuple[float, float]
+Method = Literal["min_max", "percentile", "mse", "entropy"]
+_RANGES = {"percentile": ranges.percentile, "mse": ranges.mse, "entropy": ranges.entropy}
 
 
 def calibrate(
     graph: fx.GraphModule,
     groups: Sequence[Sequence[fx.Node]],
     data: Tensor,
-    method: Literal["min_max", "percentile"],
+    method: Method,
 ) -> list[Range]:
     """The range of each group of values over all of `data`.
 
@@ -39,7 +41,7 @@ def calibrate(
         ModelError: an operator produces NaN or infinity on the data, or the graph cannot run on it.
     """
     index = {node: number for number, group in enumerate(groups) for node in group}
-    ranges: list[Range] = [(math.inf, -math.inf)] * len(groups)
+    limits: list[Range] = [(math.inf, -math.inf)] * len(groups)
 
     def widen(node: fx.Node, value: Tensor) -> None:
         low, high = (float(x) for x in torch.aminmax(value))
@@ -48,35 +50,26 @@ def calibrate(
                 f"{module_path(node)} produces NaN or infinity on the calibration set; expected finite activations; "
                 "check the model's weights and the scale of its inputs"
             )
-        old = ranges[index[node]]
-        ranges[index[node]] = (min(low, old[0]), max(high, old[1]))
+        old = limits[index[node]]
+        limits[index[node]] = (min(low, old[0]), max(high, old[1]))
 
-    _watch(graph, index, data, widen)
+    watch(graph, index, data, widen)
     if method == "min_max":
-        return ranges
+        return limits
 
     histograms = [torch.zeros(_BINS, dtype=torch.float64) for _ in groups]
 
     def count(node: fx.Node, value: Tensor) -> None:
-        low, high = ranges[index[node]]
+        low, high = limits[index[node]]
         histograms[index[node]] += torch.histc(value.float(), _BINS, low, high)
 
-    _watch(graph, index, data, count)
-    return [_percentiles(counts, limits) for counts, limits in zip(histograms, ranges, strict=True)]
+    watch(graph, index, data, count)
+    narrow = _RANGES[method]
+    return [narrow(counts, each) for counts, each in zip(histograms, limits, strict=True)]
 
 
-def _percentiles(counts: Tensor, limits: Range) -> Range:
-    """Cut the tails off a histogram: the outer edges of the first and last bin that KEPT of the values reach."""
-    low, high = limits
-    width = (high - low) / len(counts)
-    spared = (1.0 - KEPT) * float(counts.sum())
-    first = int((counts.cumsum(0) <= spared).sum())
-    last = int((counts.flip(0).cumsum(0) <= spared).sum())
-    return low + first * width, high - last * width
-
-
-def _watch(
-    graph: fx.GraphModule, watched: dict[fx.Node, int], data: Tensor, look: Callable[[fx.Node, Tensor], None]
+def watch(
+    graph: fx.GraphModule, watched: Container[fx.Node], data: Tensor, look: Callable[[fx.Node, Tensor], None]
 ) -> None:
     """Run the graph over `data` in batches and show `look` every value of a watched node."""
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from torch import fx
 
-from compress.quantize.calibrate import Range
 from compress.quantize.capture import constant_of
 from compress.quantize.parameters import (
     SMALLEST_SCALE,
@@ -16,6 +15,7 @@ from compress.quantize.parameters import (
     sums_tie,
 )
 from compress.quantize.placement import Plan
+from compress.quantize.ranges import Range
 
 _UNTIE = 1 + 1 / 128  # moves a tie by up to one step over the whole range: rounding stays unbiased
 

@@ -16,6 +16,7 @@ from torch import Tensor, fx
 
 from compress.errors import ModelError
 from compress.quantize.capture import add_constant, constant_of, drop_unused, module_path
+from compress.quantize.expectations import STATISTICS
 
 aten = torch.ops.aten
 FOLDABLE = (aten.conv2d.default, aten.conv2d.padding, aten.conv1d.default, aten.linear.default)
@@ -51,7 +52,7 @@ def _fold_one(graph: fx.GraphModule, norm: fx.Node) -> None:
             replacement, origin = _as_depthwise(graph, source, factor, offset), norm
         else:
             replacement, origin = _as_multiply_add(graph, norm, source, factor, offset), norm
-    replacement.meta = {**origin.meta, "val": normed.meta["val"]}
+    replacement.meta = {**origin.meta, "val": normed.meta["val"], STATISTICS: _output_statistics(graph, norm)}
     normed.replace_all_uses_with(replacement)
     graph.graph.erase_node(normed)
 
@@ -73,6 +74,13 @@ def _scale_and_offset(graph: fx.GraphModule, norm: fx.Node) -> tuple[Tensor, Ten
             f"{module_path(norm)} has a negative variance; expected running_var >= 0; train the model again"
         )
     return factor, offset
+
+
+def _output_statistics(graph: fx.GraphModule, norm: fx.Node) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation per channel of what the norm gives out, if its statistics hold."""
+    gamma, beta, mean = (constant_of(graph, argument) for argument in norm.args[1:4])
+    zeros = torch.zeros_like(cast(Tensor, mean), dtype=torch.float64)
+    return (zeros if beta is None else beta.double(), zeros + 1 if gamma is None else gamma.double().abs())
 
 
 def _into_layer(graph: fx.GraphModule, layer: fx.Node, weight: Tensor, factor: Tensor, offset: Tensor) -> fx.Node:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx
@@ -20,6 +20,12 @@ class Layer:
     node: fx.Node
     source: fx.Node
     output: fx.Node
+
+    def activate(self, value: Tensor) -> Tensor:
+        """What the fused activation makes of the layer's own output; the same where there is none."""
+        if self.output is self.node:
+            return value
+        return cast(Callable[..., Any], self.output.target)(value, *self.output.args[1:])
 
 
 @dataclass(frozen=True, kw_only=True)

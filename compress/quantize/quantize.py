@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -12,10 +13,13 @@ from compress.errors import DataError, ModelError
 from compress.quantize.calibrate import calibrate
 from compress.quantize.capture import capture
 from compress.quantize.choose import choose
+from compress.quantize.dead_channels import clamp_dead_channels
+from compress.quantize.equalise import equalise
 from compress.quantize.fold import fold_batch_norm
 from compress.quantize.insert import insert
 from compress.quantize.normalise import normalise
 from compress.quantize.placement import place
+from compress.quantize.repair import give_biases, repair
 from compress.quantize.schemes import Float16, Float32, QATInt8, Scheme, StaticInt8
 from compress.quantize.trainable import TrainableGraph
 from compress.quantize.weights import store_weights
@@ -60,17 +64,30 @@ def quantize(model: nn.Module, example: Tensor, scheme: Scheme, calibration: Ten
         raise ModelError("QATInt8 trains, which quantize does not; expected another scheme; use prepare and finish")
     graph = fold_batch_norm(normalise(capture(model, example)))
     if isinstance(scheme, StaticInt8):
-        data = _checked(calibration, example)
-        plan = place(graph)
-        ranges = calibrate(graph, plan.groups, data, scheme.calibration)
-        table = insert(graph, plan, choose(graph, plan, ranges))
-        return QuantizedGraph(module=graph, scheme=scheme, qparams=table, left_in_float=plan.left_in_float)
+        return _to_int8(graph, scheme, _checked(calibration, example))
     if isinstance(scheme, Float16):
         _round_to_half(graph)
     elif not isinstance(scheme, Float32):
         table, left = store_weights(graph, scheme)
         return QuantizedGraph(module=graph, scheme=scheme, qparams=table, left_in_float=left)
     return QuantizedGraph(module=graph, scheme=scheme)
+
+
+def _to_int8(graph: fx.GraphModule, scheme: StaticInt8, data: Tensor) -> QuantizedGraph:
+    """What changes floats comes before calibration, what changes integers after: scales never depend on a repair."""
+    plan = place(graph)
+    if scheme.bias_correction or scheme.clamp_dead_channels:
+        give_biases(graph, plan.layers)
+    if scheme.clamp_dead_channels:
+        clamp_dead_channels(graph, plan.layers, data)
+    if scheme.equalise:
+        equalise(graph, plan.layers, data)
+    ranges = calibrate(graph, plan.groups, data, scheme.calibration)
+    original = copy.deepcopy(graph)
+    table = insert(graph, plan, choose(graph, plan, ranges))
+    if scheme.rounding or scheme.bias_correction:
+        repair(original, graph, plan.layers, data, scheme.rounding, scheme.bias_correction)
+    return QuantizedGraph(module=graph, scheme=scheme, qparams=table, left_in_float=plan.left_in_float)
 
 
 def prepare(model: nn.Module, example: Tensor, scheme: StaticInt8 | QATInt8, calibration: Tensor) -> TrainableGraph:

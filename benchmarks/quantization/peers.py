@@ -1,0 +1,71 @@
+"""The stock quantisers that this project is measured beside, each as its documentation says, on our float32 files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+
+def onnx_runtime(source: Path, result: Path, images: np.ndarray, method: str) -> None:
+    """ONNX Runtime's `quantize_static`: QDQ, per_channel int8 weights, uint8 activations, shapes inferred first.
+
+    Args:
+        source: the float32 .onnx file.
+        result: where to write.
+        images: (n, 3, side, side) float32, the calibration set.
+        method: a `CalibrationMethod`: MinMax, Entropy or Percentile.
+    """
+    from onnxruntime.quantization import CalibrationMethod, QuantType, quantize_static
+    from onnxruntime.quantization.calibrate import CalibrationDataReader
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Reader(CalibrationDataReader):
+        def __init__(self) -> None:
+            self._images: Iterator[np.ndarray] = iter(images)
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            image = next(self._images, None)
+            return None if image is None else {"input": image[None]}
+
+    prepared = result.with_name(f"prepared-{result.name}")
+    quant_pre_process(str(source), str(prepared))
+    quantize_static(
+        str(prepared),
+        str(result),
+        Reader(),
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        calibrate_method=CalibrationMethod[method],
+    )
+
+
+def ai_edge_quantizer(source: Path, result: Path, images: np.ndarray, method: str) -> None:
+    """ai-edge-quantizer's static int8 recipe.
+
+    Args:
+        source: the float32 .tflite file.
+        result: where to write.
+        images: (n, 3, side, side) float32, the calibration set.
+        method: `default`, a moving average of each sample's range, or `min_max`.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_quantizer import calibrator, quantizer, recipe
+    from ai_edge_quantizer.utils import qsv_utils
+
+    logging.getLogger().setLevel(logging.ERROR)
+    (signature,) = Interpreter(model_path=str(source)).get_signature_list().values()
+    (name,) = signature["inputs"]
+    samples = {"serving_default": [{name: image.transpose(1, 2, 0)[None]} for image in images]}
+    stock = quantizer.Quantizer(str(source))
+    stock.load_quantization_recipe(recipe.static_wi8_ai8())
+    if method == "default":
+        ranges = stock.calibrate(samples)
+    else:
+        observer = calibrator.Calibrator(str(source), num_threads=1, qsv_update_func=qsv_utils.min_max_update)
+        observer.calibrate(samples, model_recipe_manager=stock._recipe_manager)
+        ranges = observer.get_model_qsvs()
+    stock.quantize(ranges).export_model(str(result), overwrite=True)

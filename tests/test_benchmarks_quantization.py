@@ -1,0 +1,33 @@
+"""The benchmark of quantisation runs in its quick form: the figures mean nothing, the rows and the JSON do."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "quantization" / "efficientnet.py"
+
+
+def test_efficientnet(tmp_path: Path) -> None:
+    output = tmp_path / "efficientnet.json"
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--quick", "--output", output],
+        env={**os.environ, "COMPRESS_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = json.loads(output.read_text())["rows"]
+    ours = [row for row in rows if row["name"].startswith("ours")]
+    assert len({row["name"] for row in ours}) == 10
+    assert len(rows) - len(ours) == 5
+    assert {row["runs_in"] for row in rows} == {"torch", "ONNX Runtime", "LiteRT"}
+    assert all(row["sqnr_db"] > 5 for row in ours)
+    repaired = [row for row in ours if row["name"] == "ours, rounding, bias_correction"]
+    assert len(repaired) == 3
+    assert max(row["sqnr_db"] for row in repaired) - min(row["sqnr_db"] for row in repaired) < 1  # the same integers
