@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, fx
 
 from compress.errors import ModelError
-from compress.quantize.capture import FORWARD_ERRORS, first_line, module_path
+from compress.quantize.capture import FORWARD_ERRORS, module_path
+from compress.quantize.refusals import first_line
 
 BATCH_SIZE = 64
 KEPT = 0.9999  # `percentile`: the share of values that must stay inside the range, on either side

@@ -12,6 +12,7 @@ from compress.errors import DataError, ModelError
 from compress.quantize.calibrate import calibrate
 from compress.quantize.capture import capture
 from compress.quantize.choose import choose
+from compress.quantize.convolutions import lower_convolutions
 from compress.quantize.fold import fold_batch_norm
 from compress.quantize.insert import insert
 from compress.quantize.normalise import normalise
@@ -58,7 +59,7 @@ def quantize(model: nn.Module, example: Tensor, scheme: Scheme, calibration: Ten
     """
     if isinstance(scheme, QATInt8):
         raise ModelError("QATInt8 trains, which quantize does not; expected another scheme; use prepare and finish")
-    graph = fold_batch_norm(normalise(capture(model, example)))
+    graph = lower_convolutions(fold_batch_norm(normalise(capture(model, example))))
     if isinstance(scheme, StaticInt8):
         data = _checked(calibration, example)
         plan = place(graph)
@@ -85,7 +86,7 @@ def prepare(model: nn.Module, example: Tensor, scheme: StaticInt8 | QATInt8, cal
     Raises:
         ModelError, DataError: as `quantize`.
     """
-    graph = fold_batch_norm(normalise(capture(model, example)))
+    graph = lower_convolutions(fold_batch_norm(normalise(capture(model, example))))
     plan = place(graph)
     ranges = calibrate(graph, plan.groups, _checked(calibration, example), scheme.calibration)
     return TrainableGraph(graph, choose(graph, plan, ranges))
