@@ -134,9 +134,7 @@ def test_unlabelled_images_teach_with_alpha_1_alone(school: School) -> None:
     unlabelled = {"call": "tests.e2e.schooling:unlabelled"}
     trained = school.train(**with_distill(alpha=1, transfer_set=unlabelled))
     assert set(trained) == {"teacher", "student"}
-    with pytest.raises(
-        CompressError, match=r"schooling:unlabelled: has no labels, which alpha 0.9 needs"
-    ):
+    with pytest.raises(CompressError, match=r"schooling:unlabelled: has no labels, which alpha 0.9 needs"):
         school.train(**with_distill(transfer_set=unlabelled))
 
 
