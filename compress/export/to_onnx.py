@@ -12,9 +12,10 @@ from torch import fx
 
 from compress.errors import ModelError
 from compress.export.quiet import quiet
+from compress.export.rows import with_rows
 from compress.export.stored_weights import STORED_WEIGHTS, make_carrier, read_stored_weights
 from compress.export.weights_onnx import INT4_OPSET, restore_weights
-from compress.types import Precision
+from compress.types import INTEGERS, Precision
 
 OPSET = 20
 CONVERTER_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError)
@@ -29,6 +30,8 @@ def to_onnx(module: torch.nn.Module, precision: Precision, example: torch.Tensor
         opset = INT4_OPSET if precision == "weight_only_int4" else OPSET
         model = _convert(make_carrier(graph, weights), example, opset)
         restore_weights(model, weights)
+    elif precision in INTEGERS:
+        model = _convert(with_rows(cast(fx.GraphModule, module), torch.cat([example, example])), example, OPSET)
     else:
         model = _convert(_HalfInside(module) if precision == "float16" else module, example, OPSET)
     _use_integer_kernels(model)

@@ -47,7 +47,7 @@ def _convert(module: torch.nn.Module, example: Tensor, *, quantised: bool) -> by
         # Chooses the converter's mode for graphs that hold their own quantisation; it adds none.
         scheme = pt2e_quantizer.get_symmetric_quantization_config(is_per_channel=True, is_qat=True)
         static = quant_config.QuantConfig(pt2e_quantizer=pt2e_quantizer.PT2EQuantizer().set_global(scheme))
-        module = _with_float_constants(module)
+        module = _with_own_readers(_with_float_constants(module))
     if example.dim() == 4:
         module = litert_torch.to_channel_last_io(module, args=[0], outputs=_image_outputs(module, example))
         example = example.permute(0, 2, 3, 1).contiguous()
@@ -78,7 +78,9 @@ def _register_pad() -> None:
 
 def _image_outputs(module: torch.nn.Module, example: Tensor) -> list[int]:
     """Outputs to transpose to channel-last: a map of pixels is one, a row of logits is not."""
-    return [0] if module(example).dim() == 4 else []
+    outputs = module(example)
+    several = outputs if isinstance(outputs, tuple) else (outputs,)
+    return [position for position, output in enumerate(several) if output.dim() == 4]
 
 
 def _with_float_constants(module: torch.nn.Module) -> fx.GraphModule:
@@ -107,6 +109,21 @@ def _with_float_constants(module: torch.nn.Module) -> fx.GraphModule:
         node.replace_all_uses_with(real)
         graph.graph.erase_node(node)
     graph.graph.eliminate_dead_code()
+    graph.recompile()
+    return graph
+
+
+def _with_own_readers(graph: fx.GraphModule) -> fx.GraphModule:
+    """Give every reader of a value a dequantisation of its own, in place.
+
+    The converter's layout pass forgets the shape of one that it has moved for its first reader
+    ("Attempting to convert non-NHWC compatible node to NHWC").
+    """
+    for node in list(graph.graph.nodes):
+        if node.target is torch.ops.quantized_decomposed.dequantize_per_tensor.default:
+            for reader in list(node.users)[1:]:
+                with graph.graph.inserting_after(node):
+                    reader.replace_input_with(node, graph.graph.node_copy(node))
     graph.recompile()
     return graph
 

@@ -11,8 +11,9 @@ from torch import Tensor, fx
 
 from compress.errors import ModelError
 from compress.quantize import ranges
-from compress.quantize.capture import FORWARD_ERRORS, first_line, module_path
+from compress.quantize.capture import FORWARD_ERRORS, module_path
 from compress.quantize.ranges import Range
+from compress.quantize.refusals import first_line
 
 BATCH_SIZE = 64
 _BINS = 4096

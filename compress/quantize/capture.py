@@ -11,12 +11,14 @@ from __future__ import annotations
 import copy
 import operator
 import warnings
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
 
 from compress.errors import ModelError
+from compress.quantize.refusals import check_shapes, refused
 
 FORWARD_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError)
 """What tracing or running somebody's forward pass can raise; anything else is a bug of ours or an interrupt."""
@@ -39,7 +41,8 @@ def capture(model: nn.Module, example: Tensor) -> fx.GraphModule:
         A graph of functional ATen operators, one placeholder `input`, one output tensor, constants as root buffers.
 
     Raises:
-        ModelError: `torch.export` refuses the model, its batch size is hard-wired, or it has several outputs.
+        ModelError: `torch.export` refuses the model, its batch size is hard-wired, a size in it depends on values, or
+            it has several outputs.
     """
     private = copy.deepcopy(model).to(device="cpu", dtype=torch.float32).eval()
     dtype = torch.float32 if example.is_floating_point() else torch.int64  # token ids
@@ -51,10 +54,8 @@ def capture(model: nn.Module, example: Tensor) -> fx.GraphModule:
             program = torch.export.export(private, (batch,), dynamic_shapes=free_batch).run_decompositions({})
             exported = cast(fx.GraphModule, program.module(check_guards=False))
     except FORWARD_ERRORS as error:
-        raise ModelError(
-            f"torch.export refuses {type(model).__name__} with input {tuple(example.shape)}: {first_line(error)}; "
-            "expected a forward pass of one tensor without data-dependent control flow and with a free batch size"
-        ) from error
+        raise refused(type(model).__name__, example.shape, error) from error
+    check_shapes(exported, type(model).__name__)
     return _flatten(exported, type(model).__name__)
 
 
@@ -76,6 +77,18 @@ def constant_of(graph: fx.GraphModule, node: object) -> Tensor | None:
 def arguments(node: fx.Node, *defaults: object) -> tuple[Any, ...]:
     """The node's arguments, with those that it leaves out; `defaults` stand for all of them from the first on."""
     return (*node.args, *defaults[len(node.args) :])
+
+
+def call(
+    graph: fx.GraphModule, like: fx.Node, target: Callable[..., Any], *args: Any, shape: Sequence[Any] | None = None
+) -> fx.Node:
+    """A new call at the insertion point, with the origin of `like` and with its shape unless one is given."""
+    node = graph.graph.call_function(target, args)
+    node.meta = dict(like.meta)
+    value = like.meta.get("val")
+    if shape is not None and isinstance(value, Tensor):
+        node.meta["val"] = value.new_empty(tuple(shape))
+    return node
 
 
 def add_constant(graph: fx.GraphModule, name: str, value: Tensor) -> fx.Node:
@@ -136,8 +149,3 @@ def _only_output(node: fx.Node, model_name: str) -> fx.Node:
             f"{model_name} returns {len(outputs)} values; expected one tensor; wrap it so that forward returns one"
         )
     return outputs[0]
-
-
-def first_line(error: BaseException) -> str:
-    """What the library said, without the pages that follow."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from torch import fx
 
 from compress.quantize.capture import constant_of
 from compress.quantize.parameters import (
+    LARGEST_RATIO,
     SMALLEST_SCALE,
     QParams,
     activation_qparams,
@@ -36,8 +38,11 @@ def choose(graph: fx.GraphModule, plan: Plan, ranges: Sequence[Range]) -> list[Q
     for left, right, output in plan.sums:
         number, (low, high) = group_of[output], ranges[group_of[output]]
         operands = (chosen[group_of[left]].scale, chosen[group_of[right]].scale)
+        floor = max(operands) / LARGEST_RATIO
         if number not in plan.fixed and sums_tie(*operands, chosen[number].scale):
             chosen[number] = activation_qparams(low * _UNTIE, high * _UNTIE)
+        if number not in plan.fixed and chosen[number].scale < floor:
+            chosen[number] = activation_qparams(low, high, floor)
     for layer in plan.layers:  # in graph order: a coarser output is known before the layers that read it
         number = group_of[layer.output]
         weight = constant_of(graph, layer.node.args[1])
@@ -46,4 +51,15 @@ def choose(graph: fx.GraphModule, plan: Plan, ranges: Sequence[Range]) -> list[Q
         floor = smallest_output_scale(weight, chosen[group_of[layer.source]].scale)
         if chosen[number].scale < floor:
             chosen[number] = activation_qparams(*ranges[number], max(floor, SMALLEST_SCALE))
+    for node, output in plan.products:
+        number, factor = group_of[output], 1.0
+        for operand in cast(tuple[fx.Node, fx.Node], node.args):
+            factor *= chosen[group_of[operand]].scale if operand in group_of else _constant_scale(graph, operand)
+        if number not in plan.fixed and chosen[number].scale < factor / LARGEST_RATIO:
+            chosen[number] = activation_qparams(*ranges[number], factor / LARGEST_RATIO)
     return chosen
+
+
+def _constant_scale(graph: fx.GraphModule, operand: fx.Node) -> float:
+    value = constant_of(graph, operand)
+    return 1.0 if value is None else activation_qparams(float(value.min()), float(value.max())).scale

@@ -15,11 +15,15 @@ import torch
 from torch import Tensor, fx
 
 from compress.errors import ModelError
-from compress.quantize.capture import add_constant, constant_of, drop_unused, module_path
+from compress.quantize.capture import add_constant, arguments, constant_of, drop_unused, module_path
 from compress.quantize.expectations import STATISTICS
 
 aten = torch.ops.aten
-FOLDABLE = (aten.conv2d.default, aten.conv2d.padding, aten.conv1d.default, aten.linear.default)
+TRANSPOSED = (aten.conv_transpose1d.default, aten.conv_transpose2d.input)
+FOLDABLE = (
+    *(aten.conv1d.default, aten.conv2d.default, aten.conv3d.default, aten.linear.default),
+    *(aten.conv1d.padding, aten.conv2d.padding, aten.conv3d.padding, *TRANSPOSED),
+)
 _BATCH_NORM = aten._native_batch_norm_legit_no_training.default
 
 
@@ -86,6 +90,10 @@ def _output_statistics(graph: fx.GraphModule, norm: fx.Node) -> tuple[Tensor, Te
 def _into_layer(graph: fx.GraphModule, layer: fx.Node, weight: Tensor, factor: Tensor, offset: Tensor) -> fx.Node:
     bias = constant_of(graph, layer.args[2]) if len(layer.args) > 2 else None
     per_channel = factor.reshape(-1, *[1] * (weight.dim() - 1))
+    if layer.target in TRANSPOSED:  # weight (in, out / groups, ...): the filters of a group meet the group's inputs
+        groups = arguments(layer, 0, 0, None, 0, 0, 0, 1)[6]
+        rows = factor.reshape(groups, 1, -1).expand(-1, len(weight) // groups, -1)
+        per_channel = rows.reshape(*weight.shape[:2], *[1] * (weight.dim() - 2))
     name = str(cast(fx.Node, layer.args[1]).target)
     new_bias = offset if bias is None else bias.double() * factor + offset
     folded = (

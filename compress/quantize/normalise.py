@@ -13,14 +13,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor, fx
 
-from compress.quantize.capture import add_constant, arguments, constant_of, drop_unused
+from compress.quantize import composites, pools
+from compress.quantize.capture import add_constant, arguments, call, constant_of, drop_unused
 
 aten = torch.ops.aten
 _IDENTITIES = (aten.clone.default, aten.alias.default, aten.detach.default, aten.dropout.default)
-_SPLITS = (aten.split.Tensor, aten.split_with_sizes.default, aten.chunk.default)
 _ARITHMETIC = (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor)
-Argument = Any
-"""What fx allows as an argument of a node; its own alias is private."""
 
 
 def normalise(graph: fx.GraphModule) -> fx.GraphModule:
@@ -53,40 +51,27 @@ def _rewrite(graph: fx.GraphModule, node: fx.Node) -> fx.Node | None:
         return cast(fx.Node, node.args[0])
     if node.target in _ARITHMETIC:
         return _lift_constant(graph, node)
-    if node.target is operator.getitem:
-        return _slice_of_split(graph, node)
     rewrite = _REWRITES.get(node.target)
     return None if rewrite is None else rewrite(graph, node)
 
 
-def _call(graph: fx.GraphModule, like: fx.Node, target: Callable[..., Any], *args: Argument) -> fx.Node:
-    """A new call in the place of `like`, with its shape and origin."""
-    node = graph.graph.call_function(target, args)
-    node.meta = dict(like.meta)
-    return node
-
-
 def _reshape(graph: fx.GraphModule, node: fx.Node) -> fx.Node:
-    return _call(graph, node, aten.reshape.default, *node.args)
+    return call(graph, node, aten.reshape.default, *node.args)
 
 
 def _relu6(graph: fx.GraphModule, node: fx.Node) -> fx.Node:
-    return _call(graph, node, aten.hardtanh.default, node.args[0], 0.0, 6.0)
+    return call(graph, node, aten.hardtanh.default, node.args[0], 0.0, 6.0)
 
 
 def _clamp(graph: fx.GraphModule, node: fx.Node) -> fx.Node | None:
     image, low, high = arguments(node, 0, None, None)
+    if node.target is aten.clamp_max.default:
+        low, high = None, low
     if low == 0 and high is None:
-        return _call(graph, node, aten.relu.default, image)
+        return call(graph, node, aten.relu.default, image)
     if isinstance(low, int | float) and isinstance(high, int | float):
-        return _call(graph, node, aten.hardtanh.default, image, float(low), float(high))
-    return None
-
-
-def _global_average(graph: fx.GraphModule, node: fx.Node) -> fx.Node | None:
-    if list(cast(list[int], node.args[1])) != [1, 1]:
-        return None
-    return _call(graph, node, aten.mean.dim, node.args[0], [2, 3], True)
+        return call(graph, node, aten.hardtanh.default, image, float(low), float(high))
+    return call(graph, node, aten.clamp.default, image, low, high) if node.target is not aten.clamp.default else None
 
 
 def _mean(graph: fx.GraphModule, node: fx.Node) -> fx.Node | None:
@@ -94,52 +79,9 @@ def _mean(graph: fx.GraphModule, node: fx.Node) -> fx.Node | None:
     image, axes, keeps_axes = arguments(node, 0, None, False)[:3]
     if image.meta["val"].dim() != 4 or sorted(axis % 4 for axis in axes or ()) != [2, 3] or keeps_axes:
         return None
-    pooled = _call(graph, node, aten.mean.dim, image, [2, 3], True)
+    pooled = call(graph, node, aten.mean.dim, image, [2, 3], True)
     pooled.meta["val"] = node.meta["val"][:, :, None, None]
-    return _call(graph, node, aten.flatten.using_ints, pooled, 1)
-
-
-def _silu(graph: fx.GraphModule, node: fx.Node) -> fx.Node:
-    gate = _call(graph, node, aten.sigmoid.default, node.args[0])
-    return _call(graph, node, aten.mul.Tensor, node.args[0], gate)
-
-
-def _hardsigmoid(graph: fx.GraphModule, node: fx.Node) -> fx.Node:
-    """relu6(x + 3) / 6 (Howard et al. 2019, section 5.2); the integer runtimes have no kernel for it."""
-    three = add_constant(graph, "three", torch.tensor([3.0]))
-    sixth = add_constant(graph, "sixth", torch.tensor([1.0 / 6.0]))
-    shifted = _call(graph, node, aten.add.Tensor, node.args[0], three)
-    clipped = _call(graph, node, aten.hardtanh.default, shifted, 0.0, 6.0)
-    return _call(graph, node, aten.mul.Tensor, clipped, sixth)
-
-
-def _same_padding(graph: fx.GraphModule, node: fx.Node) -> fx.Node:
-    """conv2d with padding given as a word, written with numbers; an uneven total becomes a pad of its own."""
-    image, weight, bias, stride, word, dilation, groups = arguments(node, 0, 0, None, [1, 1], "valid", [1, 1], 1)
-    total = [step * (size - 1) for step, size in zip(dilation, weight.meta["val"].shape[2:], strict=True)]
-    if word == "valid":
-        total = [0, 0]
-    if any(size % 2 for size in total):  # torch puts the odd row or column at the end
-        edges = [total[1] // 2, total[1] - total[1] // 2, total[0] // 2, total[0] - total[0] // 2]
-        image, total = _call(graph, node, aten.constant_pad_nd.default, image, edges, 0.0), [0, 0]
-    padding = [size // 2 for size in total]
-    return _call(graph, node, aten.conv2d.default, image, weight, bias, stride, padding, dilation, groups)
-
-
-def _constant_pad(graph: fx.GraphModule, node: fx.Node) -> fx.Node | None:
-    image, edges, mode, value = arguments(node, 0, 0, "constant", None)
-    return _call(graph, node, aten.constant_pad_nd.default, image, edges, value or 0.0) if mode == "constant" else None
-
-
-def _slice_of_split(graph: fx.GraphModule, node: fx.Node) -> fx.Node | None:
-    """One part of a split or chunk as a slice: an operator with one output has one scale."""
-    source, position = cast(tuple[fx.Node, int], node.args)
-    if source.target not in _SPLITS:
-        return None
-    image, _, dim = arguments(source, 0, 0, 0)
-    sizes = [part.shape[dim] for part in source.meta["val"]]
-    start = sum(sizes[:position])
-    return _call(graph, node, aten.slice.Tensor, image, dim, start, start + sizes[position])
+    return call(graph, node, aten.flatten.using_ints, pooled, 1)
 
 
 def _lift_constant(graph: fx.GraphModule, node: fx.Node) -> fx.Node | None:
@@ -160,7 +102,16 @@ def _lift_constant(graph: fx.GraphModule, node: fx.Node) -> fx.Node | None:
         target, value = aten.add.Tensor, -value
     missing = node.meta["val"].dim() - value.dim()
     constant = add_constant(graph, f"{node.name}_constant", value.reshape(*[1] * missing, *value.shape))
-    return _call(graph, node, cast(Any, target), left, constant)
+    return call(graph, node, cast(Any, target), left, constant)
+
+
+def _from_the_left(graph: fx.GraphModule, node: fx.Node) -> fx.Node | None:
+    """2 - x as x * -1 + 2: neither runtime subtracts integers from a constant."""
+    number = node.args[1]
+    if not isinstance(number, int | float) or node.kwargs.get("alpha", 1) != 1:
+        return None
+    constant = add_constant(graph, f"{node.name}_constant", torch.full([1] * node.meta["val"].dim(), float(number)))
+    return call(graph, node, aten.add.Tensor, composites.negative(graph, node), constant)
 
 
 _REWRITES: dict[Any, Callable[[fx.GraphModule, fx.Node], fx.Node | None]] = {
@@ -168,11 +119,36 @@ _REWRITES: dict[Any, Callable[[fx.GraphModule, fx.Node], fx.Node | None]] = {
     aten._unsafe_view.default: _reshape,
     aten.relu6.default: _relu6,
     aten.clamp.default: _clamp,
+    aten.clamp_max.default: _clamp,
     aten.clamp_min.default: _clamp,
-    aten.adaptive_avg_pool2d.default: _global_average,
     aten.mean.dim: _mean,
-    aten.silu.default: _silu,
-    aten.hardsigmoid.default: _hardsigmoid,
-    aten.conv2d.padding: _same_padding,
-    aten.pad.default: _constant_pad,
+    aten.rsub.Scalar: _from_the_left,
+    operator.getitem: composites.part,
+    aten.silu.default: composites.silu,
+    aten.hardsigmoid.default: composites.hardsigmoid,
+    aten.glu.default: composites.gated_linear_unit,
+    aten.prelu.default: composites.prelu,
+    aten.scaled_dot_product_attention.default: composites.attention,
+    aten.softmax.int: composites.softmax_last,
+    aten.matmul.default: composites.matrix_product,
+    aten.mm.default: composites.matrix_product,
+    aten.bmm.default: composites.matrix_product,
+    aten.sum.dim_IntList: composites.total,
+    aten.pow.Tensor_Scalar: composites.square,
+    aten.neg.default: composites.negative,
+    aten.repeat.default: composites.repeat,
+    aten.stack.default: composites.stack,
+    aten.pixel_unshuffle.default: composites.gather_pixels,
+    aten.channel_shuffle.default: composites.shuffle_channels,
+    aten.avg_pool1d.default: pools.pool_row,
+    aten.max_pool1d.default: pools.pool_row,
+    aten.avg_pool2d.default: pools.average_pool,
+    aten.adaptive_avg_pool1d.default: pools.adaptive_average,
+    aten.adaptive_avg_pool2d.default: pools.adaptive_average,
+    aten.conv1d.padding: pools.same_padding,
+    aten.conv2d.padding: pools.same_padding,
+    aten.conv3d.padding: pools.same_padding,
+    aten.pad.default: pools.constant_pad,
+    aten.index.Tensor: composites.choose_places,
+    aten.upsample_nearest2d.vec: pools.nearest,
 }

@@ -17,7 +17,7 @@ INT4_MIN, INT4_MAX = -8, 7
 SMALLEST_SCALE = 2.0**-23  # float32's epsilon; torch's own observers stop there too
 _BIAS_MAX = 2.0**30  # one bit of headroom below int32, for the sum that the bias is added to
 _SMALLEST_RATIO = 2.0**-24  # XNNPACK refuses to requantise by less than 2^-32
-_LARGEST_RATIO = 2.0**7  # ... or by 2^8 and more
+LARGEST_RATIO = 2.0**7  # ... or by 2^8 and more
 _INT4_STEPS = (6.5, 7.0, 7.25, 7.5, 7.75, 8.0, 8.5, 9.0, 10.0)  # max|w| / scale: what is tried; above 8 it clips
 _SMALLEST_HALF, _LARGEST_HALF = 2.0**-24, 65280.0  # the latter is the largest that bfloat16 holds too
 
@@ -45,7 +45,7 @@ def activation_qparams(low: float, high: float, smallest_scale: float = SMALLEST
 
 def smallest_output_scale(weight: Tensor, input_scale: float) -> float:
     """The finest output step that the runtimes can requantise a layer's accumulator to."""
-    return input_scale * float(weight.abs().max()) / WEIGHT_MAX / _LARGEST_RATIO
+    return input_scale * float(weight.abs().max()) / WEIGHT_MAX / LARGEST_RATIO
 
 
 def sums_tie(left_scale: float, right_scale: float, output_scale: float) -> bool:

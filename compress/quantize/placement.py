@@ -9,8 +9,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, fx
 
-from compress.quantize.capture import constant_of, module_path
-from compress.quantize.rules import ADDITIONS, RULES, Rule, fuses
+from compress.quantize.capture import add_constant, call, constant_of, module_path
+from compress.quantize.rules import ADDITIONS, PRODUCTS, RULES, Rule, fuses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,7 @@ class Plan:
     fixed: index into groups -> the (scale, zero_point) that the runtimes prescribe.
     layers: in graph order.
     sums: (operand, operand, output) of every addition of two quantised values.
+    products: (multiplication or matrix product, output), operands quantised values or constants.
     constants: (user, position of the argument) of constant operands of additions and multiplications.
     left_in_float: (where, reason) of every operator that does not run on integers.
     """
@@ -44,12 +45,16 @@ class Plan:
     fixed: dict[int, tuple[float, int]]
     layers: tuple[Layer, ...]
     sums: tuple[tuple[fx.Node, fx.Node, fx.Node], ...]
+    products: tuple[tuple[fx.Node, fx.Node], ...]
     constants: tuple[tuple[fx.Node, int], ...]
     left_in_float: tuple[tuple[str, str], ...]
 
 
 def place(graph: fx.GraphModule) -> Plan:
-    """Walk the normalised graph once, in order, and decide for every operator by its rule."""
+    """Walk the normalised graph once, in order, and decide for every operator by its rule.
+
+    Multiplications by 1 are put in where a scale has to change; the plan of a graph that was planned is the same.
+    """
     walk = _Walk(graph)
     for node in graph.graph.nodes:
         computes = isinstance(node.meta.get("val"), Tensor | tuple | list)  # a dimension's size does not
@@ -64,11 +69,14 @@ class _Walk:
     def __init__(self, graph: fx.GraphModule) -> None:
         self.graph = graph
         self.fused: set[fx.Node] = set()
-        self.integers: set[fx.Node] = {node for node in graph.graph.nodes if node.op == "placeholder"}
+        self.integers: set[fx.Node] = {
+            node for node in graph.graph.nodes if node.op == "placeholder" and _is_real(node)
+        }
         self.group: dict[fx.Node, list[fx.Node]] = {}
         self.fixed: dict[fx.Node, tuple[float, int]] = {}
         self.layers: list[Layer] = []
         self.sums: list[tuple[fx.Node, fx.Node, fx.Node]] = []
+        self.products: list[tuple[fx.Node, fx.Node]] = []
         self.constants: list[tuple[fx.Node, int]] = []
         self.left: list[tuple[str, str]] = []
 
@@ -78,6 +86,8 @@ class _Walk:
         if rule is None or reason is not None:
             self.left.append((module_path(node), str(reason)))
             return
+        if rule.output == "shared":
+            self._free(node)
         sources = self._sources(node, rule)
         output = self._output(node, rule)
         for value in (*sources, output):
@@ -90,6 +100,8 @@ class _Walk:
             self.layers.append(Layer(node=node, source=sources[0], output=output))
         if node.target in ADDITIONS and len(sources) == 2:
             self.sums.append((sources[0], sources[1], output))
+        if node.target in PRODUCTS:
+            self.products.append((node, output))
         self.integers.add(output)
 
     def plan(self) -> Plan:
@@ -100,6 +112,7 @@ class _Walk:
             fixed=fixed,
             layers=tuple(self.layers),
             sums=tuple(self.sums),
+            products=tuple(self.products),
             constants=tuple(self.constants),
             left_in_float=tuple(self.left),
         )
@@ -108,15 +121,31 @@ class _Walk:
         value = node.meta["val"]
         if not isinstance(value, Tensor) or value.dtype != torch.float32:
             return "its output is not one tensor of real numbers"
-        inputs = [source for source in node.all_input_nodes if source.op != "get_attr"]
-        values = [source for source in inputs if isinstance(source.meta.get("val"), Tensor)]
-        if rule.output == "shared":
-            if not any(value in self.integers for value in values):
-                return "it only moves values that are in float"
-            fixed = {self._fixed_of(value) for value in values}
-            if len(values) > 1 and fixed != {None}:
-                return "its inputs must share a scale, and the runtimes prescribe one of theirs"
+        if rule.output == "shared" and not any(value in self.integers for value in self._values(node)):
+            return "it only moves values that are in float"
         return rule.refuse(self.graph, node)
+
+    def _free(self, node: fx.Node) -> None:
+        """Multiply inputs whose scale is prescribed by 1, to have them in the scale that all inputs of `node` share.
+
+        Left in float, LiteRT's converter would quantise the operator all the same, by the scale of its first input;
+        and of two QuantizeLinear in a row without an operator between, it forgets one.
+        """
+        values = self._values(node)
+        for value in values if len(values) > 1 else ():
+            if self._fixed_of(value) is not None:
+                with self.graph.graph.inserting_before(node):
+                    one = add_constant(self.graph, "one", torch.ones([1] * value.meta["val"].dim()))
+                    copied = call(self.graph, value, torch.ops.aten.mul.Tensor, value, one)
+                node.replace_input_with(value, copied)
+                self.group[copied] = [copied]
+                self.constants.append((copied, 1))
+                self.products.append((copied, copied))
+                self.integers.add(copied)
+
+    def _values(self, node: fx.Node) -> list[fx.Node]:
+        """The computed tensors of real numbers that the node reads, each once."""
+        return [source for source in node.all_input_nodes if source.op != "get_attr" and _is_real(source)]
 
     def _fixed_of(self, value: fx.Node) -> tuple[float, int] | None:
         return next((self.fixed[v] for v in self.group.get(value, ()) if v in self.fixed), None)
@@ -124,8 +153,9 @@ class _Walk:
     def _sources(self, node: fx.Node, rule: Rule) -> list[fx.Node]:
         if rule.weighted:
             return [cast(fx.Node, node.args[0])]
-        self.constants += [(node, i) for i, arg in enumerate(node.args) if constant_of(self.graph, arg) is not None]
-        return [s for s in node.all_input_nodes if s.op != "get_attr" and isinstance(s.meta.get("val"), Tensor)]
+        constants = [(i, constant_of(self.graph, argument)) for i, argument in enumerate(node.args)]
+        self.constants += [(node, i) for i, value in constants if value is not None and value.is_floating_point()]
+        return self._values(node)
 
     def _output(self, node: fx.Node, rule: Rule) -> fx.Node:
         users = list(node.users)
@@ -142,3 +172,8 @@ class _Walk:
                 merged += group
         for value in merged:
             self.group[value] = merged
+
+
+def _is_real(node: fx.Node) -> bool:
+    value = node.meta.get("val")
+    return isinstance(value, Tensor) and value.is_floating_point()

@@ -13,6 +13,7 @@ from compress.errors import DataError, ModelError
 from compress.quantize.calibrate import calibrate
 from compress.quantize.capture import capture
 from compress.quantize.choose import choose
+from compress.quantize.convolutions import lower_convolutions
 from compress.quantize.dead_channels import clamp_dead_channels
 from compress.quantize.equalise import equalise
 from compress.quantize.fold import fold_batch_norm
@@ -62,7 +63,7 @@ def quantize(model: nn.Module, example: Tensor, scheme: Scheme, calibration: Ten
     """
     if isinstance(scheme, QATInt8):
         raise ModelError("QATInt8 trains, which quantize does not; expected another scheme; use prepare and finish")
-    graph = fold_batch_norm(normalise(capture(model, example)))
+    graph = lower_convolutions(fold_batch_norm(normalise(capture(model, example))))
     if isinstance(scheme, StaticInt8):
         return _to_int8(graph, scheme, _checked(calibration, example))
     if isinstance(scheme, Float16):
@@ -102,7 +103,7 @@ def prepare(model: nn.Module, example: Tensor, scheme: StaticInt8 | QATInt8, cal
     Raises:
         ModelError, DataError: as `quantize`.
     """
-    graph = fold_batch_norm(normalise(capture(model, example)))
+    graph = lower_convolutions(fold_batch_norm(normalise(capture(model, example))))
     plan = place(graph)
     ranges = calibrate(graph, plan.groups, _checked(calibration, example), scheme.calibration)
     return TrainableGraph(graph, choose(graph, plan, ranges))

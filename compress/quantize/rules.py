@@ -7,9 +7,10 @@ for sigmoid, tanh and softmax.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import torch
 from torch import fx
@@ -66,30 +67,27 @@ def _plain_sum(_graph: fx.GraphModule, node: fx.Node) -> str | None:
     return None
 
 
-def _known_clip(_graph: fx.GraphModule, node: fx.Node) -> str | None:
-    if fuses(node) or _limits(node) == (0.0, 1.0):
-        return None
-    return "the runtimes clip integers to [0, inf), [0, 1], [0, 6] and [-1, 1] only"
+def _plain_windows(_graph: fx.GraphModule, node: fx.Node) -> str | None:
+    plain = arguments(node, 0, 0, 0, 0, False, True, None)[3:] in ((0, False, True, None), ([0, 0], False, True, None))
+    return None if plain else "its windows reach over the border, where the runtimes count pixels differently"
 
 
-def _whole_windows(_graph: fx.GraphModule, node: fx.Node) -> str | None:
-    # TFLite divides by the number of pixels inside the image, torch counts the padding unless told otherwise.
-    padding, ceil_mode, count_padding, divisor = arguments(node, 0, 0, 0, 0, False, True, None)[3:]
-    if ceil_mode or divisor is not None or (count_padding and any([padding] if isinstance(padding, int) else padding)):
-        return "its windows reach over the border, where the runtimes count pixels differently"
+def _finite_pad(_graph: fx.GraphModule, node: fx.Node) -> str | None:
+    return None if math.isfinite(arguments(node, 0, 0, 0)[2]) else "it pads with infinity"
+
+
+def _without_wrapping(_graph: fx.GraphModule, node: fx.Node) -> str | None:
+    return "LiteRT's converter wraps around in float" if arguments(node, 0, 0, "constant")[2] == "circular" else None
+
+
+def _of_values(graph: fx.GraphModule, node: fx.Node) -> str | None:
+    if any(constant_of(graph, argument) is not None for argument in node.args):
+        return "one of its operands is a constant, whose scale is not that of the other"
     return None
 
 
-def _pads_with_zero(_graph: fx.GraphModule, node: fx.Node) -> str | None:
-    return None if arguments(node, 0, 0, 0)[2] == 0 else "it pads with a value other than 0"
-
-
-def _over_last(_graph: fx.GraphModule, node: fx.Node) -> str | None:
-    rank = cast(fx.Node, node.args[0]).meta["val"].dim()
-    return None if cast(int, node.args[1]) in (-1, rank - 1) else "it does not normalise the last dimension"
-
-
 ADDITIONS = (aten.add.Tensor, aten.sub.Tensor)
+PRODUCTS = (aten.mul.Tensor, aten.matmul.default)
 _MOVES = Rule(output="shared")
 RULES: dict[Any, Rule] = {
     aten.conv2d.default: Rule(output="own", weighted=True, clips=True, refuse=_constant_weight),
@@ -97,19 +95,26 @@ RULES: dict[Any, Rule] = {
     aten.add.Tensor: Rule(output="own", clips=True, refuse=_plain_sum),
     aten.sub.Tensor: Rule(output="own", clips=True, refuse=_plain_sum),
     aten.mul.Tensor: Rule(output="own", clips=True, refuse=_plain_sum),
+    aten.matmul.default: Rule(output="own", refuse=_plain_sum),
     aten.mean.dim: Rule(output="own"),
     aten.hardswish.default: Rule(output="own"),
     aten.gelu.default: Rule(output="own"),
     aten.leaky_relu.default: Rule(output="own"),
     aten.sigmoid.default: Rule(output="fixed", fixed=(1 / 256, -128)),
     aten.tanh.default: Rule(output="fixed", fixed=(1 / 128, 0)),
-    aten.softmax.int: Rule(output="fixed", fixed=(1 / 256, -128), refuse=_over_last),
+    aten.softmax.int: Rule(output="fixed", fixed=(1 / 256, -128)),
     aten.relu.default: _MOVES,
-    aten.hardtanh.default: Rule(output="shared", refuse=_known_clip),
+    aten.hardtanh.default: _MOVES,
+    aten.clamp.default: _MOVES,
     aten.max_pool2d.default: _MOVES,
-    aten.avg_pool2d.default: Rule(output="shared", refuse=_whole_windows),
-    aten.constant_pad_nd.default: Rule(output="shared", refuse=_pads_with_zero),
+    aten.avg_pool2d.default: Rule(output="shared", refuse=_plain_windows),
+    aten.constant_pad_nd.default: Rule(output="shared", refuse=_finite_pad),
+    aten.pad.default: Rule(output="shared", refuse=_without_wrapping),
     aten.cat.default: _MOVES,
+    aten.maximum.default: Rule(output="shared", refuse=_of_values),
+    aten.minimum.default: Rule(output="shared", refuse=_of_values),
+    aten.where.self: Rule(output="shared", refuse=_of_values),
+    aten.amax.default: _MOVES,
     aten.reshape.default: _MOVES,
     aten.flatten.using_ints: _MOVES,
     aten.permute.default: _MOVES,
@@ -118,5 +123,10 @@ RULES: dict[Any, Rule] = {
     aten.squeeze.dims: _MOVES,
     aten.unsqueeze.default: _MOVES,
     aten.slice.Tensor: _MOVES,
+    aten.select.int: _MOVES,
+    aten.index_select.default: _MOVES,
+    aten.expand.default: _MOVES,
+    aten.pixel_shuffle.default: _MOVES,
     aten.upsample_nearest2d.vec: _MOVES,
+    aten.upsample_bilinear2d.vec: _MOVES,
 }

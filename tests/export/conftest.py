@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from ai_edge_litert.interpreter import Interpreter
@@ -61,22 +62,39 @@ def run_onnx(file: Path, batch: torch.Tensor) -> NDArray[np.float32]:
     return outputs
 
 
+def onnx_outputs(file: Path, batch: torch.Tensor) -> list[NDArray[np.float32]]:
+    """Every output of a file that has several, as `run_onnx` gives the first."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.add_session_config_entry("session.qdqisint8allowed", "1")
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    outputs: list[NDArray[np.float32]] = session.run(None, {"input": batch.numpy()})
+    return outputs
+
+
 def run_tflite(file: Path, batch: torch.Tensor) -> NDArray[np.float32]:
     """Real outputs of LiteRT, images channel-first again."""
+    return tflite_outputs(file, batch)[0]
+
+
+def tflite_outputs(file: Path, batch: torch.Tensor) -> list[NDArray[np.float32]]:
+    """Every output of a file that has several, as `run_tflite` gives the first."""
     interpreter = Interpreter(str(file), num_threads=1)
     interpreter.allocate_tensors()
-    (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
-    outputs = []
+    (source,) = interpreter.get_input_details()
+    targets = interpreter.get_output_details()
+    rows: list[list[NDArray[np.float32]]] = [[] for _ in targets]
     for image in batch.numpy():
-        stored = image[None].transpose(0, 2, 3, 1)
+        stored = image[None].transpose(0, 2, 3, 1) if image.ndim == 3 else image[None]
         if source["dtype"] == np.int8:
             scale, zero_point = source["quantization"]
-            stored = np.clip(np.rint(stored / scale) + zero_point, -128, 127).astype(np.int8)
-        interpreter.set_tensor(source["index"], stored)
+            stored = np.clip(np.rint(stored / scale) + zero_point, -128, 127)
+        interpreter.set_tensor(source["index"], stored.astype(source["dtype"]))
         interpreter.invoke()
-        output = interpreter.get_tensor(target["index"]).astype(np.float64)
-        if target["dtype"] == np.int8:
-            scale, zero_point = target["quantization"]
-            output = (output - zero_point) * scale
-        outputs.append(output[0].transpose(2, 0, 1) if output.ndim == 4 else output[0])
-    return np.stack(outputs).astype(np.float32)
+        for row, target in zip(rows, targets, strict=True):
+            output = interpreter.get_tensor(target["index"]).astype(np.float64)
+            if target["dtype"] == np.int8:
+                scale, zero_point = target["quantization"]
+                output = (output - zero_point) * scale
+            row.append(output[0].transpose(2, 0, 1) if output.ndim == 4 else output[0])
+    return [np.stack(row).astype(np.float32) for row in rows]

@@ -21,6 +21,11 @@ class Branching(nn.Module):
         return image if image.sum() > 0 else -image
 
 
+class Selecting(nn.Module):
+    def forward(self, image: Tensor) -> Tensor:
+        return image[image > 0]
+
+
 class HardWired(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         return image.reshape(2, 784)
@@ -59,8 +64,12 @@ class Colliding(nn.Module):
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        (Branching(), "torch.export refuses Branching"),
-        (HardWired(), "torch.export refuses HardWired"),
+        (Branching(), r"refuses Branching .*test_capture.py:\d+ .return image if .*torch.where"),
+        (
+            Selecting(),
+            r"aten.index.Tensor in Selecting, at .*test_capture.py:\d+ .return image.image > 0.*multiply by a mask",
+        ),
+        (HardWired(), "refuses HardWired .*specialized it to be a constant .2.*the batch size from the input's shape"),
         (Pair(), "returns 2 values"),
         (Poisoned(), "head.weight holds NaN"),
         (nn.Conv2d(3, 2, 1), "torch.export refuses Conv2d"),  # three channels wanted, one given
@@ -71,6 +80,15 @@ def test_refusals_have_one_line_and_a_reason(model: nn.Module, words: str) -> No
         quantize(model, IMAGES[:1], Float32())
     assert "\n" not in str(caught.value)
     assert "expected" in str(caught.value)
+
+
+def test_activations_that_are_never_finite_are_named() -> None:
+    class Overflowing(nn.Module):
+        def forward(self, image: Tensor) -> Tensor:
+            return torch.exp(image * 1e4)
+
+    with pytest.raises(ModelError, match=r"aten.exp.default. produces NaN or infinity"):
+        quantize(nn.Sequential(Overflowing(), nn.Conv2d(1, 1, 1)), IMAGES[:1], StaticInt8(), IMAGES)
 
 
 def test_the_model_is_left_untouched() -> None:

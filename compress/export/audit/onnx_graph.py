@@ -102,6 +102,8 @@ class Graph:
     def _integer(self, node: NodeProto) -> bool:
         inputs = node.input[:1] if node.op_type in DATA_FIRST else node.input
         data = [name for name in inputs if name and not self.is_setting(name)]
+        if self.dtype(node.output[0]) in _INT8:
+            return all(self.dtype(name) in _INT8 for name in data)
         dequantised = all(name in self.maker and self.maker[name].op_type == "DequantizeLinear" for name in data)
         output = node.output[0]
         readers = self.readers.get(output, [])
