@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, fx
 
 from compress.errors import ModelError
-from compress.quantize.capture import FORWARD_ERRORS, constant_of, first_line
+from compress.quantize.capture import FORWARD_ERRORS, constant_of
+from compress.quantize.refusals import first_line
 
 
 class Stream:
