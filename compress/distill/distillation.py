@@ -117,7 +117,7 @@ def _check_labels(transfer: TransferSet, distillation: Distillation | None) -> N
     if distillation is None:
         needed = "cross-entropy"
     elif distillation.loss.needs_labels and distillation.alpha > 0:
-        needed = f"{type(distillation.loss).__name__}"
+        needed = type(distillation.loss).__name__
     elif distillation.alpha < 1 and not (distillation.alpha == 0 and distillation.features):
         needed = f"alpha {distillation.alpha:g}"
     else:

@@ -199,8 +199,12 @@ def test_features_alone_need_no_labels(tmp_path: Path) -> None:
 
 
 def test_a_normalised_teachers_layers_keep_their_names(tmp_path: Path) -> None:
-    teacher = Normalized(cnn(4), [0.5], [0.2])
-    learn(cnn(4), teacher, tmp_path, match(HINT))
+    """By the same path, a teacher that is normalised with 0 and 1 teaches what the bare one does."""
+    teachers = (cnn(4), Normalized(cnn(4), [0.0], [1.0]))
+    bare, normalised = (
+        learn(cnn(6), teacher, tmp_path / str(i), match(HINT, project=True)) for i, teacher in enumerate(teachers)
+    )
+    assert all(torch.equal(bare[name], tensor) for name, tensor in normalised.items())
 
 
 def test_projected_features_are_float32_under_autocast() -> None:
