@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable
 
 from pydantic import ValidationError
@@ -21,8 +22,13 @@ _OURS = (REFUSED, REFUSED_KEY, EXPECTED)
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that is written most like this one, None if none is close."""
-    return next(iter(difflib.get_close_matches(word, list(known), n=1)), None)
+    """The known word that is written most like this one, None if none is close; of several, one that begins alike."""
+
+    def likeness(name: str) -> tuple[float, int]:
+        alike = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(name, word, strict=False))
+        return difflib.SequenceMatcher(None, name, word).ratio(), len(list(alike))
+
+    return max(difflib.get_close_matches(word, list(known), n=5), key=likeness, default=None)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

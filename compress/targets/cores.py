@@ -1,4 +1,4 @@
-"""The ARM64 cores that can be emulated, read from cores.yaml."""
+"""The ARM64 cores of phones and boards, each of which can be emulated, read from cores.yaml."""
 
 from __future__ import annotations
 
@@ -8,7 +8,26 @@ from pathlib import Path
 
 import yaml
 
+from compress.types import Json
+
 CORES_FILE = Path(__file__).with_name("cores.yaml")
+
+Range = tuple[float, float]
+"""Lowest and highest; twice the same where sources agree."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeakMacs:
+    """Multiply-accumulates a cycle at best; (0, 0) where the core lacks the instruction, None where nobody says.
+
+    fp32: FMLA on 32-bit floats.
+    int8_dot: dot products (feature `asimddp`).
+    int8_matrix: matrix products (feature `i8mm`).
+    """
+
+    fp32: Range | None
+    int8_dot: Range | None
+    int8_matrix: Range | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,27 +35,42 @@ class Core:
     """One kind of ARM64 core.
 
     cpu: QEMU's name of the processor that stands in for it.
-    part: its part number, as /proc/cpuinfo shows it.
+    part, variant: its part number and major revision, as /proc/cpuinfo shows them.
     features: every feature that /proc/cpuinfo lists.
-    l2_kib: its second-level cache, in KiB; `l2_shared` by the cores of a cluster, or one each.
+    l1d_kib, l2_kib: its caches, in KiB; the second is `l2_shared` by the cores of a cluster, or one each.
     """
 
     name: str
     cpu: str
     part: int
+    variant: int
     features: tuple[str, ...]
+    l1d_kib: int
     l2_kib: int
     l2_shared: bool
+    peak_macs: PeakMacs
     source: str
 
 
 def _load() -> dict[str, Core]:
     content = yaml.safe_load(CORES_FILE.read_text(encoding="utf-8"))
-    base = content["base_features"]
-    return {
-        name: Core(name=name, **{**core, "features": (*base, *core["features"])})
-        for name, core in content["cores"].items()
+    return {name: _read(name, core, content["base_features"]) for name, core in content["cores"].items()}
+
+
+def _read(name: str, written: Mapping[str, Json], base_features: list[str]) -> Core:
+    rest = {
+        **written,
+        "features": (*base_features, *written["features"]),
+        "peak_macs": PeakMacs(**{kind: _read_range(rate) for kind, rate in written["peak_macs"].items()}),
     }
+    return Core(name=name, **rest)
+
+
+def _read_range(written: Json) -> Range | None:
+    if written is None:
+        return None
+    low, high = written if isinstance(written, list) else (written, written)
+    return (low, high)
 
 
 CORES: Mapping[str, Core] = _load()

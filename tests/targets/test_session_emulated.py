@@ -69,6 +69,17 @@ def test_a_core_without_dot_products_executes_none(cortex_a53: Session, host: Se
     assert counts.executed_macs == pytest.approx(tiny_models.MACS, rel=0.05)
 
 
+def test_an_armv8_2_core_without_dot_products_executes_none(
+    home: Path, arm64: Arm64, host: Session, models: Path
+) -> None:
+    """The Cortex-A75 of Snapdragon 845: cpuinfo would grant a later revision dot products, whatever it runs on."""
+    assert arm64.folder.is_dir()
+    with open_session("cortex-a75", home) as session:
+        counts = count(session, host, models / "int8.tflite")
+    assert counts.by_class["dot"] == 0
+    assert counts.by_class["mlal"] > 0
+
+
 def test_a_core_with_matrix_products_executes_them(home: Path, arm64: Arm64, host: Session, models: Path) -> None:
     """SMMLA multiplies two rows by two: the one row of the last layer fills half of each product."""
     assert arm64.folder.is_dir()

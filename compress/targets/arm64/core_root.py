@@ -24,6 +24,18 @@ def make_core_root(core: Core, folder: Path) -> None:
         folder: `cores/NAME` of an installation; must not exist. `sysroot` and `site` are linked relative to it, so that
             the installation can be moved.
     """
+    for name, content in list_files(core).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    (folder / "sys/bus/pci/devices").mkdir(parents=True)  # no accelerator to discover
+    for name in ("usr", "lib", "etc"):
+        (folder / name).symlink_to(f"../../sysroot/{name}")
+    (folder / "site").symlink_to("../../site")
+
+
+def list_files(core: Core) -> dict[str, str]:
+    """The files by which a program knows the core, each with its content."""
     everyone = f"0-{PROCESSORS - 1}"
     files = {
         "proc/cpuinfo": "".join(_describe_processor(core, k) for k in range(PROCESSORS)),
@@ -33,14 +45,7 @@ def make_core_root(core: Core, folder: Path) -> None:
     for k in range(PROCESSORS):
         for name, value in _list_properties(core, k, everyone).items():
             files[f"{SYSTEM}/cpu{k}/{name}"] = f"{value}\n"
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-    (folder / "sys/bus/pci/devices").mkdir(parents=True)  # no accelerator to discover
-    for name in ("usr", "lib", "etc"):
-        (folder / name).symlink_to(f"../../sysroot/{name}")
-    (folder / "site").symlink_to("../../site")
+    return files
 
 
 def _list_properties(core: Core, index: int, everyone: str) -> dict[str, str]:
@@ -62,7 +67,7 @@ def _describe_processor(core: Core, index: int) -> str:
         "Features\t": " ".join(core.features),
         "CPU implementer\t": "0x41",  # Arm Limited
         "CPU architecture": 8,
-        "CPU variant\t": "0x4",
+        "CPU variant\t": f"{core.variant:#x}",
         "CPU part\t": f"{core.part:#x}",
         "CPU revision\t": 1,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import yaml
 
-from compress.targets.cores import CORES_FILE, Core
+from compress.targets.arm64.core_root import list_files
+from compress.targets.cores import CORES, Core
 
 HERE = Path(__file__).parent
 PACKAGES_FILE = HERE / "packages.yaml"
@@ -21,8 +23,10 @@ MANIFEST = "installed.json"
 PYTHON = "usr/bin/python3.11"
 
 # Of the emulated Python, whole: the same on every machine, because the length of the environment moves the stack. Time
-# zone and locale are named so that the host's are not looked up.
+# zone and locale are named so that the host's are not looked up. NumPy's OpenBLAS would ask the emulated processor
+# itself for its kind, and on an A64FX take kernels with SVE.
 ENVIRONMENT: Mapping[str, str] = {
+    "OPENBLAS_CORETYPE": "ARMV8",
     "PYTHONCOERCECLOCALE": "0",
     "PYTHONHASHSEED": "0",
     "PYTHONHOME": "/usr",
@@ -76,11 +80,16 @@ def _emulator(folder: Path) -> list[str]:
 
 @cache
 def compute_key() -> str:
-    """Identity of what would be installed: a hash of the package lists, the counter's sources and the cores."""
+    """Identity of what would be installed: a hash of the package lists, the counter's sources and the cores' emulation.
+
+    What else is known of a core, such as its peak rates, may change without a new installation.
+    """
     digest = hashlib.sha256()
-    for path in (PACKAGES_FILE, WHEELS_FILE, *C_SOURCES, *C_HEADERS, CORES_FILE):
+    for path in (PACKAGES_FILE, WHEELS_FILE, *C_SOURCES, *C_HEADERS):
         content = path.read_bytes()
         digest.update(f"{path.name} {len(content)}\n".encode() + content)
+    emulation = {core.name: [core.cpu, list_files(core)] for core in CORES.values()}
+    digest.update(json.dumps(emulation, sort_keys=True).encode())
     return digest.hexdigest()[:16]
 
 
