@@ -2,12 +2,10 @@
 
 - `schema` is the recipe language: the keys, what they mean, their ranges and defaults; `training` is its part about
   teachers and students. Read them first.
-- `load` turns a file into a `Recipe`, or into one error that names every mistake at file:line:column.
-- `yaml_reader` and `scalars` read the YAML as it is written; PyYAML's own loader would read `1e-3` as text, `no` as
-  false and `010` as 8.
+- `load` turns a file into a `Recipe`, or into one error that names every mistake at file:line:column; how that is read
+  and said, `compress.strict_yaml` holds.
 - `callables` imports what a recipe names and checks its arguments; loading a recipe therefore runs code.
 - `rules` hold what a type cannot say; `budget_rules` that a budget speaks of something that the run measures.
-- `messages` says it to a person.
 
 After loading nobody re-checks a recipe: a `Recipe` that exists is right.
 """

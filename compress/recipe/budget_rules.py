@@ -12,7 +12,7 @@ from pathlib import PurePath
 
 from pydantic_core import InitErrorDetails
 
-from compress.recipe.wording import refusal
+from compress.strict_yaml.wording import refusal
 from compress.types import FEWEST_ROUNDS, METRICS, MOST_SQNR_DB, Budget, Json
 
 

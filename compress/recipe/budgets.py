@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ValidationError, ValidatorFunctionWrapHandler, model_validator
 
 from compress.recipe.budget_rules import Plan, find_faults, find_name_faults
-from compress.recipe.calls import Part
 from compress.recipe.rules import known_metric, known_target, one_limit
-from compress.recipe.wording import all_errors
+from compress.strict_yaml import Part
+from compress.strict_yaml.wording import all_errors
 from compress.types import Budget, Json
 
 

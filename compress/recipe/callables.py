@@ -20,7 +20,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails
 
-from compress.recipe.wording import EXPECTED, REFUSED, REFUSED_KEY, closest, did_you_mean, refusal
+from compress.strict_yaml.wording import EXPECTED, REFUSED, REFUSED_KEY, closest, did_you_mean, refusal
 from compress.types import Json
 
 _PLAIN = (int, float, str, bool, types.NoneType, tuple, list, dict)

@@ -1,21 +1,15 @@
-"""The shape that every part of a recipe has, and the parts that name a Python callable."""
+"""The parts of a recipe that name a Python callable."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator
 
 from compress.recipe.callables import bind_arguments, find_callable, takes
-from compress.recipe.yaml_reader import Loc
+from compress.strict_yaml import Loc, Part
 from compress.types import Json
-
-
-class Part(BaseModel):
-    """One mapping of the recipe."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _importable(path: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TypeVar
 
-from compress.recipe.wording import EXPECTED, did_you_mean, refusal
+from compress.strict_yaml.wording import EXPECTED, did_you_mean, refusal
 from compress.types import METRICS
 
 Items = TypeVar("Items", bound=Sequence[str])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -22,11 +22,11 @@ from pydantic import (
 
 from compress.recipe.budget_rules import Plan
 from compress.recipe.budgets import BudgetConfig, read_budget
-from compress.recipe.calls import Part, TaskCall, calls_in
+from compress.recipe.calls import TaskCall, calls_in
 from compress.recipe.rules import distinct, known_core, run_name
 from compress.recipe.training import MoreTeacherConfig, StudentConfig, TeacherConfig, TrainConfig
-from compress.recipe.wording import refusal
-from compress.recipe.yaml_reader import Loc, Place, dotted
+from compress.strict_yaml import Part, Source, dotted
+from compress.strict_yaml.wording import refusal
 from compress.types import INTEGERS, Budget, Json
 
 Role = Literal["teacher", "student"]
@@ -175,15 +175,6 @@ def _nobody_is_idle(student: StudentConfig, info: ValidationInfo) -> StudentConf
     if distill and alone and "combine" in distill.model_fields_set:
         raise refusal("combine has one teacher to combine; add more_teachers, or leave it out")
     return student
-
-
-class Source(NamedTuple):
-    """The file that a recipe was read from; places: where each value stands in it."""
-
-    path: Path
-    text: str
-    sha256: str
-    places: Mapping[Loc, Place]
 
 
 class Recipe(Part):

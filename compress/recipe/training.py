@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from compress.errors import RecipeError
-from compress.recipe.calls import Call, ModelCall, Part
-from compress.recipe.wording import refusal
+from compress.recipe.calls import Call, ModelCall
+from compress.strict_yaml import Part
+from compress.strict_yaml.wording import refusal
 
 
 class AugmentConfig(Part):

@@ -123,7 +123,7 @@ def test_all_mistakes_at_once_from_top_to_bottom(complain: Complain) -> None:
 @pytest.mark.parametrize(
     ("data", "lines"),
     [
-        (b"", ["1:1: the file is empty; expected a recipe like pipelines/quickstart.yaml"]),
+        (b"", ["1:1: the file is empty; expected keys and their values"]),
         (b"- name: x\n", ["1:1: expected a mapping (key: value), got a list"]),
         (b"hello\n", ["1:1: expected a mapping (key: value), got hello"]),
         (b"name: x\nseed: \xff\n", ["2:7: byte 0xff is not UTF-8; save the file as UTF-8 text"]),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compress.recipe.yaml_reader import read_yaml
+from compress.strict_yaml.reader import read_yaml
 from compress.types import Json
 
 WORDS = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_characters="\x7f"), max_size=8).filter(
@@ -65,7 +65,7 @@ def test_places_are_where_the_text_is(value: Json) -> None:
         ("a: [1, 2\nb: 3\n", 2, 2, "not YAML while parsing a flow sequence that starts in line 1"),
         ("a: b: c\n", 1, 5, "not YAML"),
         ("a: 'b\n", 2, 1, "not YAML"),
-        ("a: 1\nb: x\x00y\n", 2, 5, "character U+0000 may not stand in a recipe"),
+        ("a: 1\nb: x\x00y\n", 2, 5, "character U+0000 may not stand in YAML"),
         ('a: "\\ud800"\n', 1, 4, "a: half of a surrogate pair"),
         ("a: .inf\n", 1, 4, "a: .inf is not a finite number"),
         ("[" * 40 + "]" * 40, 1, 34, "nested deeper than 32 levels"),

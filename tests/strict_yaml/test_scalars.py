@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compress.recipe.scalars import read_plain_scalar
+from compress.strict_yaml.scalars import read_plain_scalar
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,10 @@ from typing import get_args
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from compress.recipe.calls import Part
-from compress.recipe.scalars import read_plain_scalar
-from compress.recipe.schema import Recipe
-from compress.recipe.wording import EXPECTED, REFUSED, REFUSED_KEY, closest, did_you_mean
-from compress.recipe.yaml_reader import Document, Loc, Place, Problem, dotted
+from compress.strict_yaml.part import Part
+from compress.strict_yaml.reader import Document, Loc, Place, Problem, dotted
+from compress.strict_yaml.scalars import read_plain_scalar
+from compress.strict_yaml.wording import EXPECTED, REFUSED, REFUSED_KEY, closest, did_you_mean
 
 _EXPECTED: Mapping[str, str] = {
     # pydantic's error type: what was expected, for a format with the error's context
@@ -35,10 +34,16 @@ _LONGEST_SHOWN = 60
 _YAML_1_1 = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
-def problems_of(error: ValidationError, document: Document) -> list[Problem]:
-    """One problem for each error that the reader of the file has not reported already."""
+def problems_of(error: ValidationError, document: Document, whole: type[Part]) -> list[Problem]:
+    """One problem for each error that the reader of the file has not reported already.
+
+    Args:
+        error: of the validation.
+        document: what was validated.
+        whole: as what.
+    """
     return [
-        _problem(details, document)
+        _problem(details, document, whole)
         for details in error.errors()
         if not any(_follows(details, refused) for refused in document.refused)
     ]
@@ -50,11 +55,13 @@ def _follows(details: ErrorDetails, refused: Loc) -> bool:
     return loc[: len(refused)] == refused or (details["type"] == REFUSED and refused[: len(loc)] == loc)
 
 
-def _problem(details: ErrorDetails, document: Document) -> Problem:
+def _problem(details: ErrorDetails, document: Document, whole: type[Part]) -> Problem:
     loc = details["loc"]
     if details["type"] in ("extra_forbidden", REFUSED_KEY):
         place, label = document.keys[loc], loc[:-1]
-        message = details["msg"] if details["type"] == REFUSED_KEY else _unknown_key(str(loc[-1]), label)
+        message = (
+            details["msg"] if details["type"] == REFUSED_KEY else _unknown_key(str(loc[-1]), _part_at(label, whole))
+        )
     else:
         label = _written_part(loc, document)
         place = document.places[label]
@@ -112,20 +119,22 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _unknown_key(key: str, loc: Loc) -> str:
-    """What to say about a key that the mapping at `loc` of a recipe does not have."""
-    keys = _keys(_part_at(loc))
+def _unknown_key(key: str, part: type[Part]) -> str:
+    """What to say about a key that a part does not have."""
+    keys = _keys(part)
     if not closest(key, keys):
-        for name, part in keys.items():
-            if part and (close := closest(key, _keys(part))):
+        for name, inner in keys.items():
+            if inner and (close := closest(key, _keys(inner))):
                 return f"unknown key {key!r}; did you mean {close!r}, under {name!r}?"
     return f"unknown key {key!r}{did_you_mean(key, keys)}"
 
 
-def _part_at(loc: Loc) -> type[Part]:
-    part: type[Part] = Recipe
+def _part_at(loc: Loc, whole: type[Part]) -> type[Part]:
+    """The part that stands at a place; an index, or a name that the file's writer chose, leads no deeper."""
+    part = whole
     for step in loc:
-        part = (isinstance(step, str) and _keys(part)[step]) or part
+        deeper = _keys(part).get(step) if isinstance(step, str) else None
+        part = part if deeper is None else deeper
     return part
 
 

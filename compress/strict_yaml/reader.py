@@ -14,7 +14,7 @@ from typing import Literal
 
 import yaml
 
-from compress.recipe.scalars import Scalar, read_plain_scalar
+from compress.strict_yaml.scalars import Scalar, read_plain_scalar
 from compress.types import Json
 
 Loc = tuple[str | int, ...]
@@ -102,17 +102,17 @@ class _Reader:
     def read(self) -> None:
         next(self._events)  # start of the stream
         if isinstance(next(self._events), yaml.StreamEndEvent):
-            raise _UnreadableError(Problem(1, 1, "the file is empty; expected a recipe like pipelines/quickstart.yaml"))
+            raise _UnreadableError(Problem(1, 1, "the file is empty; expected keys and their values"))
         self._document.value = self._value((), next(self._events))
         next(self._events)  # end of the document
         event = next(self._events)
         if not isinstance(event, yaml.StreamEndEvent):
-            raise _UnreadableError(_problem(event, "a second document starts here; a file holds one recipe"))
+            raise _UnreadableError(_problem(event, "a second document starts here; a file holds one"))
 
     def _value(self, loc: Loc, event: yaml.Event) -> Json:
         self._refuse_magic(loc, event)
         if len(loc) > _DEEPEST:
-            raise _UnreadableError(_problem(event, f"nested deeper than {_DEEPEST} levels; no recipe is"))
+            raise _UnreadableError(_problem(event, f"nested deeper than {_DEEPEST} levels; no file needs that"))
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(loc, event)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -225,4 +225,4 @@ def _character_problem(text: str, error: yaml.reader.ReaderError) -> Problem:
     before = text[: error.position]
     line = before.count("\n") + 1
     column = len(before) - (before.rfind("\n") + 1) + 1
-    return Problem(line, column, f"character U+{ord(text[error.position]):04X} may not stand in a recipe; remove it")
+    return Problem(line, column, f"character U+{ord(text[error.position]):04X} may not stand in YAML; remove it")
