@@ -210,6 +210,18 @@ def bench(
 
 
 @app.command()
+def devices(
+    name: Annotated[str | None, typer.Argument(help="One, in full and with its sources.", show_default=False)] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="More of your own, as in a recipe.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON.")] = False,
+) -> None:
+    """List the known phones and boards: chip, cores, clocks and memory."""
+    from compress.devices import show_devices
+
+    show_devices(name, file, _console(), as_json=as_json)
+
+
+@app.command()
 def doctor(
     install: Annotated[
         bool, typer.Option("--install", help="Also fetch what is missing: the data and the ARM64 runtimes.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -53,3 +54,24 @@ def test_quiet_prints_the_verdict_alone(monkeypatch: pytest.MonkeyPatch, tmp_pat
     kinds = {line.split()[0] for line in quiet.output.splitlines() if line}
     assert kinds == {"PASS", "WARNING"}
     assert {"artifact", "Next:"} <= {line.split()[0] for line in loud.output.splitlines() if line}
+
+
+def test_devices_are_listed(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("devices: {Kiosk: {soc: RK3588}}\n")
+    listed = CliRunner().invoke(app, ["devices", "--file", str(own)])
+    names = {device["name"] for device in json.loads(CliRunner().invoke(app, ["devices", "--json"]).stdout)}
+    lines = [line.rstrip() for line in listed.output.splitlines()]
+    assert all(any(line.startswith(name) for line in lines) for name in names | {"Kiosk"})
+    assert len(lines) == len(names) + 2
+    assert max(map(len, lines)) <= 100
+    assert "Pixel 3a" in names
+
+
+def test_one_device_comes_with_its_sources() -> None:
+    text = CliRunner().invoke(app, ["devices", "pixel-2"]).output
+    one = json.loads(CliRunner().invoke(app, ["devices", "pixel-2", "--json"]).stdout)
+    assert one["single_thread"] == {"core": "cortex-a73", "ghz": 2.4576}
+    sources = [one["source"], one["memory"]["source"], *(cluster["observed_in"] for cluster in one["clusters"])]
+    sources += [core["source"] for core in one["cores"].values()]
+    assert all(source in " ".join(text.split()) for source in sources)

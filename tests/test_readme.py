@@ -11,6 +11,7 @@ from compress.cli import app
 from compress.errors import RecipeError
 from compress.recipe import load_recipe
 from compress.recipe.schema import Scheme
+from compress.targets.devices import load_devices
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -82,3 +83,11 @@ def test_every_scheme_is_in_the_table() -> None:
 def test_files_and_folders_that_the_readme_names_exist() -> None:
     for name in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / name).exists(), name
+
+
+def test_own_devices_are_a_file_and_a_line_of_a_recipe(mine: Path) -> None:
+    (phones,) = re.findall(r"```yaml\n(socs:.*?)```", README, re.DOTALL)
+    (line,) = re.findall(r"`(devices: \S+)`", README)
+    (mine / line.removeprefix("devices: ")).write_text(phones)
+    (mine / "mine.yaml").write_text(QUICKSTART.replace("task:", f"{line}\ntask:", 1))
+    assert len(load_recipe(mine / "mine.yaml").devices) > len(load_devices())

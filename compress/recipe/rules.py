@@ -6,6 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import TypeVar
 
+from pydantic import ValidationInfo
+
+from compress.strict_yaml import Source
 from compress.strict_yaml.wording import EXPECTED, did_you_mean, refusal
 from compress.types import METRICS
 
@@ -57,6 +60,18 @@ def core_names() -> tuple[str, ...]:
     from compress.targets import core_names as names
 
     return tuple(names())
+
+
+def readable_devices(name: str, info: ValidationInfo) -> str:
+    """A file of devices, relative to the recipe; what is wrong in it comes at its own lines."""
+    from compress.targets.devices import load_devices
+
+    assert isinstance(info.context, Source)
+    path = info.context.path.parent / name
+    if not path.is_file():
+        raise refusal(f"no such file {path}; expected a file of devices, relative to the recipe")
+    load_devices(path)
+    return name
 
 
 def one_limit(at_most: float | None, at_least: float | None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -23,11 +23,14 @@ from pydantic import (
 from compress.recipe.budget_rules import Plan
 from compress.recipe.budgets import BudgetConfig, read_budget
 from compress.recipe.calls import TaskCall, calls_in
-from compress.recipe.rules import distinct, known_core, run_name
-from compress.recipe.training import MoreTeacherConfig, StudentConfig, TeacherConfig, TrainConfig
+from compress.recipe.rules import distinct, known_core, readable_devices, run_name
+from compress.recipe.training import MoreTeacherConfig, StudentConfig, TeacherConfig, TrainConfig, nobody_is_idle
 from compress.strict_yaml import Part, Source, dotted
 from compress.strict_yaml.wording import refusal
 from compress.types import INTEGERS, Budget, Json
+
+if TYPE_CHECKING:
+    from compress.targets.devices import Device
 
 Role = Literal["teacher", "student"]
 Scheme = Literal[
@@ -167,20 +170,11 @@ def _artifact_names(
     return (*files, *(f"{role}.safetensors" for role in trained))
 
 
-def _nobody_is_idle(student: StudentConfig, info: ValidationInfo) -> StudentConfig:
-    more_teachers, distill = info.data.get("more_teachers", ()), student.distill
-    if more_teachers and distill is None:
-        raise refusal("more_teachers teach nobody without distill; add it, or leave them out")
-    alone = not more_teachers and (distill is None or distill.generation_teachers == "last")
-    if distill and alone and "combine" in distill.model_fields_set:
-        raise refusal("combine has one teacher to combine; add more_teachers, or leave it out")
-    return student
-
-
 class Recipe(Part):
     """The whole file.
 
     name: what the run is called, and its folder.
+    devices_file: the key `devices`, a file of devices beside those that ship, relative to the recipe.
     more_teachers: teach the student together with `teacher`; they are not exported.
     quantize, formats: the student is written in every scheme and format.
     budget_configs: the key `budgets`; the rest of the program wants `budgets` below.
@@ -188,10 +182,11 @@ class Recipe(Part):
 
     name: Annotated[str, AfterValidator(run_name)]
     seed: int = Field(default=0, ge=0, lt=2**32)
+    devices_file: Annotated[str, AfterValidator(readable_devices)] | None = Field(default=None, alias="devices")
     task: TaskCall
     teacher: TeacherConfig
     more_teachers: tuple[MoreTeacherConfig, ...] = ()
-    student: Annotated[StudentConfig, AfterValidator(_nobody_is_idle)]
+    student: Annotated[StudentConfig, AfterValidator(nobody_is_idle)]
     quantize: Annotated[tuple[QuantizeConfig, ...], AfterValidator(_distinct_schemes)]
     formats: Annotated[tuple[FileFormat, ...], AfterValidator(distinct)]
     verify: VerifyConfig = VerifyConfig()
@@ -225,6 +220,13 @@ class Recipe(Part):
     def sha256(self) -> str:
         """Of the file's bytes."""
         return self._source.sha256
+
+    @property
+    def devices(self) -> Mapping[str, Device]:
+        """Phones and boards by name: those that ship, and those of the recipe's file."""
+        from compress.targets.devices import load_devices
+
+        return load_devices(self.path.parent / self.devices_file if self.devices_file else None)
 
     @property
     def budgets(self) -> tuple[Budget, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from compress.errors import RecipeError
 from compress.recipe.calls import Call, ModelCall
@@ -229,3 +229,14 @@ class StudentConfig(Part):
 def _one_of(name: str, value: object, other_name: str, other: object) -> None:
     if (value is None) == (other is None):
         raise refusal(f"expected one of {name} and {other_name}, got {'neither' if value is None else 'both'}")
+
+
+def nobody_is_idle(student: StudentConfig, info: ValidationInfo) -> StudentConfig:
+    """Every teacher of the recipe has a student, and nothing is said about teachers that are not there."""
+    more_teachers, distill = info.data.get("more_teachers", ()), student.distill
+    if more_teachers and distill is None:
+        raise refusal("more_teachers teach nobody without distill; add it, or leave them out")
+    alone = not more_teachers and (distill is None or distill.generation_teachers == "last")
+    if distill and alone and "combine" in distill.model_fields_set:
+        raise refusal("combine has one teacher to combine; add more_teachers, or leave it out")
+    return student

@@ -1,4 +1,7 @@
-"""Where model files run: the host, and emulated ARM64 cores. Imports no torch."""
+"""Where model files run: the host, and emulated ARM64 cores; and the phones and boards that have such cores.
+
+Imports no torch. `devices` is not imported here: it checks files, which takes longer to load than the cores do.
+"""
 
 from compress.targets.answers import Counts, ModelInfo
 from compress.targets.cores import core_names

@@ -201,3 +201,16 @@ def test_needs_no_torch(tmp_path: Path, plugged: Path) -> None:
     path = os.pathsep.join([str(plugged), str(PIPELINES.parent)])
     done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True)
     assert json.loads(done.stdout) == ["tiny", False], done.stderr.decode()
+
+
+def test_own_devices_are_beside_the_recipe(tmp_path: Path, complain: Complain) -> None:
+    text = TINY.replace("task:", "devices: own/phones.yaml\ntask:", 1)
+    expected = f"no such file {tmp_path / 'own/phones.yaml'}; expected a file of devices, relative to the recipe"
+    assert complain(text) == [f"2:10: devices: {expected}"]
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/phones.yaml").write_text("devices: {Kiosk: {soc: RK3588}}\n")
+    assert complain(text) == []
+    assert load_recipe(tmp_path / "mine.yaml").devices["Kiosk"].core.name == "cortex-a76"
+    (tmp_path / "own/phones.yaml").write_text("devices: {Kiosk: {soc: RK3589}}\n")
+    with pytest.raises(RecipeError, match=r"own/phones.yaml:1:24: devices.Kiosk.soc: unknown soc 'RK3589'"):
+        load_recipe(tmp_path / "mine.yaml")
