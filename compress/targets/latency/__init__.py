@@ -1,0 +1,1 @@
+"""From what an emulated core executes to milliseconds on a phone."""
