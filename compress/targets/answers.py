@@ -33,6 +33,37 @@ class Counts:
     repeats: tuple[int, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Block:
+    """Instructions that are executed one after the other, from a jump's target to the next jump.
+
+    executions: how often.
+    words: the instructions, 32 bits each.
+    """
+
+    executions: int
+    words: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traffic:
+    """What passes between a cache and the next level, in lines of 64 bytes: fetched, and written back."""
+
+    misses: int
+    writebacks: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """What one steady-state inference executes, block by block, and what the core's caches make of its accesses.
+
+    traffic: of each level of cache, the one next to the core first.
+    """
+
+    blocks: tuple[Block, ...]
+    traffic: tuple[Traffic, ...]
+
+
 def parse_model_info(answer: Json, runtime: str) -> ModelInfo:
     """The worker's answer to a `describe` job."""
     return ModelInfo(inputs=_parse_specs(answer["inputs"]), outputs=_parse_specs(answer["outputs"]), runtime=runtime)
@@ -53,3 +84,16 @@ def parse_counts(report: str) -> Counts:
         by_class=least["by_class"],
         repeats=tuple(totals),
     )
+
+
+def parse_profile(report: str) -> Profile:
+    """The counter's report while profiling: of its last line, when the caches have seen all before it."""
+    line = json.loads(report.splitlines()[-1])
+    return Profile(
+        blocks=tuple(Block(executions=count, words=_parse_words(text)) for count, text in line["blocks"]),
+        traffic=tuple(Traffic(**level) for level in line["caches"]),
+    )
+
+
+def _parse_words(text: str) -> tuple[int, ...]:
+    return tuple(int(text[at : at + 8], 16) for at in range(0, len(text), 8))

@@ -37,7 +37,8 @@ class Core:
     cpu: QEMU's name of the processor that stands in for it.
     part, variant: its part number and major revision, as /proc/cpuinfo shows them.
     features: every feature that /proc/cpuinfo lists.
-    l1d_kib, l2_kib: its caches, in KiB; the second is `l2_shared` by the cores of a cluster, or one each.
+    l1d_kib, l2_kib, l3_kib: its caches, in KiB, 0 for none; the second is `l2_shared` by the cores of a cluster, or
+        one each, the third is the cluster's.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Core:
     l1d_kib: int
     l2_kib: int
     l2_shared: bool
+    l3_kib: int
     peak_macs: PeakMacs
     source: str
 

@@ -15,7 +15,7 @@ import numpy as np
 from compress import runtimes
 from compress.errors import ModelError, RecipeError, ToolError
 from compress.targets import arm64
-from compress.targets.answers import Counts, ModelInfo, parse_counts, parse_model_info
+from compress.targets.answers import Counts, ModelInfo, Profile, parse_counts, parse_model_info, parse_profile
 from compress.targets.cores import CORES, Core, core_names
 from compress.targets.files import Runtime, choose_runtime
 from compress.targets.worker_process import WorkerError, WorkerProcess
@@ -57,7 +57,7 @@ def open_session(target: str, home: Path, *, timeout_s: float = 120.0, memory_by
 
 
 class Session:
-    """One target, with at most one worker process per runtime, started when a model first needs it.
+    """One target, with at most one worker process per runtime and way of counting, started when a model first needs it.
 
     Every method that takes a model raises ModelError where the file is no model, or where opening or running it fails
     in any way: it raises, crashes, or takes too long. ToolError where the runtime itself does not start. Later jobs
@@ -80,7 +80,7 @@ class Session:
         self._emulated = emulated
         self._timeout_s = timeout_s
         self._memory_bytes = memory_bytes
-        self._workers: dict[Runtime, WorkerProcess] = {}
+        self._workers: dict[tuple[Runtime, bool], WorkerProcess] = {}
         self._closed = False
         try:
             self._folder = Path(tempfile.mkdtemp(prefix="compress-"))
@@ -159,15 +159,35 @@ class Session:
         """
         if self.how == "native":
             raise ValueError(f"{self.target} is not emulated: nothing counts its instructions")
+        return parse_counts(self._count(model, sample, warmup=warmup, repeats=repeats, profiling=False))
+
+    def profile(self, model: Path, sample: np.ndarray, *, warmup: int = 1) -> Profile:
+        """Which blocks one inference executes, and which of its accesses the core's caches miss. Emulated only.
+
+        In a worker of its own, which takes half as long again as one that counts.
+
+        Args:
+            model: the file.
+            sample: (1, ...) as the model stores it.
+            warmup: inferences that fill no cache; one more that does goes before the one that is reported.
+        """
+        if self.how == "native":
+            raise ValueError(f"{self.target} is not emulated: nothing profiles its instructions")
+        return parse_profile(self._count(model, sample, warmup=warmup, repeats=2, profiling=True))
+
+    def _count(self, model: Path, sample: np.ndarray, *, warmup: int, repeats: int, profiling: bool) -> str:
+        """The counter's report."""
         report = self._folder / REPORT
         report.unlink(missing_ok=True)
-        self._ask(model, {"job": "count", "warmup": warmup, "repeats": repeats}, sample)
-        return parse_counts(report.read_text(encoding="utf-8"))
+        self._ask(model, {"job": "count", "warmup": warmup, "repeats": repeats}, sample, profiling=profiling)
+        return report.read_text(encoding="utf-8")
 
-    def _ask(self, model: Path, job: dict[str, Json], inputs: np.ndarray | None = None) -> tuple[dict[str, Json], str]:
+    def _ask(
+        self, model: Path, job: dict[str, Json], inputs: np.ndarray | None = None, *, profiling: bool = False
+    ) -> tuple[dict[str, Json], str]:
         """Have a job done on a model file; return the answer, and the runtime's name and version."""
         runtime = choose_runtime(model)
-        worker = self._find_worker(runtime)
+        worker = self._find_worker(runtime, profiling)
         link = self._folder / f"model{model.suffix}"  # a path of the same length for every model and user
         link.unlink(missing_ok=True)
         link.symlink_to(model.absolute())
@@ -191,27 +211,27 @@ class Session:
                 f"for them; free some space, or set TMPDIR"
             ) from error
 
-    def _find_worker(self, runtime: Runtime) -> WorkerProcess:
-        worker = self._workers.get(runtime)
+    def _find_worker(self, runtime: Runtime, profiling: bool) -> WorkerProcess:
+        worker = self._workers.get((runtime, profiling))
         if worker is None or not worker.alive:
             if worker is not None:
                 worker.kill()
-            worker = self._start_worker(runtime)
+            worker = self._start_worker(runtime, profiling)
         return worker
 
-    def _start_worker(self, runtime: Runtime) -> WorkerProcess:
+    def _start_worker(self, runtime: Runtime, profiling: bool) -> WorkerProcess:
         if self._emulated is None:
             command = [sys.executable, "-P", WORKER.name]
             environment = {**os.environ, **ENVIRONMENT}
         else:
             installation, core = self._emulated
-            command = installation.command(core, self._folder, REPORT, WORKER.name)
+            command = installation.command(core, self._folder, REPORT, WORKER.name, profiling=profiling)
             environment = {**arm64.ENVIRONMENT, **ENVIRONMENT}
         try:
             worker = WorkerProcess(
                 command, folder=self._folder, environment=environment, memory_bytes=self._memory_bytes
             )
-            self._workers[runtime] = worker  # before it starts: `close` in another thread must find it
+            self._workers[runtime, profiling] = worker  # before it starts: `close` in another thread must find it
             if self._closed:
                 worker.kill()
                 raise WorkerError("the session has been closed")

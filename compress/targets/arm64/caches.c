@@ -14,7 +14,7 @@ struct line {
 };
 
 struct cache {
-    unsigned sets, ways; /* sets: a power of two */
+    unsigned sets, ways;
     struct line *lines;  /* by set; within it, most recently used first */
     struct traffic traffic;
 };
@@ -25,12 +25,12 @@ static unsigned level_count;
 static bool make_cache(struct cache *cache, unsigned kib, unsigned ways)
 {
     unsigned lines = kib << (10 - LINE_BITS);
-    if (!ways || lines % ways)
+    if (!lines || !ways || lines % ways)
         return false;
     cache->sets = lines / ways;
     cache->ways = ways;
     cache->lines = calloc(lines, sizeof *cache->lines);
-    return cache->sets && !(cache->sets & (cache->sets - 1)) && cache->lines;
+    return cache->lines;
 }
 
 bool make_caches(const char *text)
@@ -54,7 +54,7 @@ static void access_line(unsigned level, uint64_t number, bool store)
     if (level == level_count)
         return;
     struct cache *cache = &levels[level];
-    struct line *set = cache->lines + (number & (cache->sets - 1)) * cache->ways;
+    struct line *set = cache->lines + (number % cache->sets) * cache->ways;
     unsigned way = 0;
     while (way < cache->ways && set[way].number != number)
         way++;

@@ -17,8 +17,8 @@ from compress.targets.cores import CORES, Core
 HERE = Path(__file__).parent
 PACKAGES_FILE = HERE / "packages.yaml"
 WHEELS_FILE = HERE / "wheels.lock"
-C_SOURCES = (HERE / "counter.c", HERE / "opcodes.c")
-C_HEADERS = (HERE / "opcodes.h", HERE / "qemu_plugin.h")
+C_SOURCES = (HERE / "counter.c", HERE / "caches.c", HERE / "opcodes.c")
+C_HEADERS = (HERE / "caches.h", HERE / "opcodes.h", HERE / "qemu_plugin.h")
 MANIFEST = "installed.json"
 PYTHON = "usr/bin/python3.11"
 
@@ -45,7 +45,7 @@ class Arm64:
 
     folder: Path
 
-    def command(self, core: Core, folder: Path, report: str, script: str) -> list[str]:
+    def command(self, core: Core, folder: Path, report: str, script: str, *, profiling: bool = False) -> list[str]:
         """The command that runs a script in the emulated Python, counting.
 
         What the emulated program sees of it is the same wherever the installation and `folder` are.
@@ -55,18 +55,27 @@ class Arm64:
             folder: the working folder that the command will be run in; a link to the interpreter is made there.
             report: file in `folder` that counts are appended to.
             script: file in `folder`.
+            profiling: also report the executed blocks and the traffic of the core's caches.
         """
         root = self.folder / "cores" / core.name
         interpreter = folder / "python3"
         if not interpreter.is_symlink():
             interpreter.symlink_to(root / PYTHON)
         counter = f"{self.folder / 'counter.so'},out={folder / report}"
+        if profiling:
+            counter += f",blocks=on,caches={_describe_caches(core)}"
         return [
             *_emulator(self.folder),
             *("-L", str(root), "-cpu", core.cpu, "-seed", "1", "-plugin", counter),
             # No bytecode is written: where the root has no such file, it would land in the host's own library.
             *(interpreter.name, "-B", "-S", "-P", script),
         ]
+
+
+def _describe_caches(core: Core) -> str:
+    """In the counter's words. The ways are those of most cores; what a model misses hardly depends on them."""
+    levels = {core.l1d_kib: 4, core.l2_kib: 8, core.l3_kib: 16}
+    return "+".join(f"{kib}:{ways}" for kib, ways in levels.items() if kib)
 
 
 def _emulator(folder: Path) -> list[str]:

@@ -81,6 +81,8 @@ class _Run:
                 self._start(instruction, self.core.costs.get(instruction.kind) or self.core.costs["other"])
 
     def _start(self, instruction: Instruction, cost: Cost) -> None:
+        if cost.alone:
+            self.slot = -(-self.slot // self.core.width) * self.core.width  # nothing before it in its cycle
         cycle = self._find(self._operands(instruction), cost)
         if not self.core.window:
             self.started = cycle

@@ -26,8 +26,8 @@ def decode_register(word: int) -> Instruction:
         divides = not bits(word, 30, 30) and bits(word, 15, 11) == 1
         return Instruction("divide" if divides else "alu", xs(n, *([] if bits(word, 30, 30) else [m])), xs(d))
     flags = (FLAGS,)
-    if top in (0xD2,):  # conditional compare
-        return Instruction("alu", (*xs(n), *flags), flags)
+    if top == 0xD2:  # conditional compare, with a register or a number
+        return Instruction("alu", (*xs(n, *([] if bits(word, 11, 11) else [m])), *flags), flags)
     if top == 0xD4:  # conditional select
         return Instruction("alu", (*xs(n, m), *flags), xs(d))
     arithmetic = bits(word, 28, 24) == 0xB
