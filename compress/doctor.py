@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from rich.console import Console
 from rich.markup import escape
 
-from compress.errors import EXIT_ENVIRONMENT, EXIT_PASS, CompressError, ModelError, ToolError
+from compress.errors import EXIT_ENVIRONMENT, EXIT_PASS, CompressError, InstructionError, ModelError, ToolError
 from compress.targets import HOST, arm64, core_names, open_session
 
 State = Literal["ok", "missing", "absent"]
@@ -131,9 +131,11 @@ def _start_runtimes(target: str, home: Path) -> tuple[str, str | None]:
                 file.write_bytes(content)
                 try:
                     session.describe(file)
+                except InstructionError:
+                    raise
                 except ModelError as error:
                     started.append(str(error).partition(" under ")[2].partition(":")[0])
-    except (ToolError, OSError) as error:
+    except (InstructionError, ToolError, OSError) as error:
         return "", str(error).partition("; expected")[0]
     return " and ".join(started), None
 

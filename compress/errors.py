@@ -4,6 +4,7 @@
     ├── RecipeError                2   the recipe or the command line is wrong
     ├── DataError                  3   the data set is missing, corrupt or unusable
     ├── ModelError                 3   a model or a model file is unusable
+    │   └── InstructionError       3   it, or its runtime, needs an instruction that the target's processor lacks
     ├── ToolError                  4   a tool, a package or a permission is missing
     ├── NoVerdictError             5   the run ended without a verdict
     └── LockedError               75   another run holds the lock
@@ -45,6 +46,10 @@ class ModelError(CompressError):
     """A model or a model file is unusable: malformed, crashing, non-finite, or not exportable."""
 
     exit_code = EXIT_BAD_INPUT
+
+
+class InstructionError(ModelError):
+    """Running a model file ended in an illegal instruction: the target's processor lacks what the runtime executes."""
 
 
 class ToolError(CompressError):

@@ -16,7 +16,7 @@ from compress.quantize import Float32
 from compress.recipe import Recipe
 from compress.run_folder import check_folder, write_run
 from compress.stages.context import Run, build_call
-from compress.stages.evaluate import Emulated, emulate, host_outputs, time_on_host
+from compress.stages.evaluate import Died, Emulated, emulate, host_outputs, time_on_host
 from compress.stages.export import Exported, export_model, read_scheme, weights_artifact
 from compress.stages.measurements import measure
 from compress.stages.plan import check_plan, note_small_test, read_transfer_set
@@ -56,12 +56,12 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
             trained, tuned = _train(dataclasses.replace(run, world=world))
         exported = _export(run, trained, tuned)
         outputs = {each.artifact.sha256: host_outputs(run, each) for each in exported}
-        emulated, notes = _emulate(run, exported)
+        emulated, died, notes = _emulate(run, exported)
         latencies = time_on_host(run, exported)
         classes = {each.sha256: classify_test(run, each) for each in trained}
         weights = tuple(weights_artifact(each) for each in trained)
         artifacts = (*(each.artifact for each in exported), *weights)
-        measurements = measure(run, trained, exported, outputs, classes, emulated, latencies)
+        measurements = measure(run, trained, exported, outputs, classes, emulated, died, latencies)
         results = Results(
             name=recipe.name,
             artifacts=artifacts,
@@ -150,15 +150,19 @@ def _export(run: Run, trained: tuple[Trained, ...], tuned: tuple[Tuned, ...]) ->
     return exported
 
 
-def _emulate(run: Run, exported: tuple[Exported, ...]) -> tuple[tuple[Emulated, ...], tuple[str, ...]]:
+def _emulate(
+    run: Run, exported: tuple[Exported, ...]
+) -> tuple[tuple[Emulated, ...], tuple[Died, ...], tuple[str, ...]]:
+    """What ran on emulated cores, what died there, and what a reader must know of it."""
     config = run.recipe.benchmark.arm64
     if config is None:
-        return (), ()
+        return (), (), ()
     try:
         with run.progress.stage("find the ARM64 runtimes") as stage:
             arm64.install(run.home, lambda text: stage.advance(0, 1, text))
-        return emulate(run, config, exported)
+        emulated, died = emulate(run, config, exported)
+        return emulated, died, tuple(each.line for each in died)
     except ToolError as error:
         note = f"ARM64 was not measured: {error}. Its budgets are MISSING; the host's measurements are complete."
         run.progress.note(note)
-        return (), (note,)
+        return (), (), (note,)

@@ -36,6 +36,7 @@ METRICS: Mapping[str, str] = {
     "max_abs_difference": "logits",  # largest absolute difference; against what: compress.measure.comparison
     "sqnr_db": "dB",  # signal to noise of the logits, within ±MOST_SQNR_DB; against what: compress.measure.comparison
     "bit_exact": "fraction",  # share of images with equal logits; against what: compress.measure.comparison
+    "runs": "fraction",  # 1 if the file runs on an emulated core, 0 if it dies there, of an illegal instruction say
     "parameters": "count",
     "macs": "count",  # multiply-accumulates of one inference, read from the graph
     "executed_macs": "count",  # multiply-accumulates of one inference, from the executed opcodes

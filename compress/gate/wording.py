@@ -43,6 +43,8 @@ def _evidence(figure: Figure, digits: int) -> str:
     if "compared_with" in measurement.details:
         identical = "identical, " if measurement.details.get("identical") else ""
         parts.insert(0, f"{identical}against {measurement.details['compared_with']}")
+    if "why" in measurement.details:
+        parts.insert(0, measurement.details["why"])
     if measurement.how != "static":
         parts += [f"n={measurement.n:,}", measurement.runtime]
     return ", ".join([*parts, measurement.target if measurement.how != "static" else "static"])

@@ -53,6 +53,7 @@ _RULES: Mapping[str, _Rule] = {
     "max_abs_difference": _Rule(cores=True, interval=False),
     "sqnr_db": _Rule(cores=True, interval=False),
     "bit_exact": _Rule(cores=True, interval=False),
+    "runs": _Rule(host=False, cores=True, interval=False),
     "executed_macs": _Rule(host=False, cores=True),
     "instructions": _Rule(host=False, cores=True),
 }
@@ -123,7 +124,7 @@ def _find_target_fault(budget: Budget, rule: _Rule, plan: Plan) -> tuple[str, st
     if target in (None, "host"):
         if not rule.host:
             key = "metric" if target is None else "target"
-            return key, f"{metric} is counted on emulated cores alone; name one as target; {measured}"
+            return key, f"{metric} is measured on emulated cores alone; name one as target; {measured}"
         if metric == "latency_ms" and plan.rounds is None:
             return "metric", "latency_ms is not measured without benchmark.host; add it"
         return None

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.errors import ModelError
+from compress.errors import InstructionError, ModelError
 from compress.progress import Stage
 from compress.recipe import Arm64Config
 from compress.stages.context import Run, Step, execute_step
@@ -40,16 +40,26 @@ class Emulated:
     counts: Json
 
 
+@dataclass(frozen=True, kw_only=True)
+class Died:
+    """One artifact that does not run on one emulated core, and why: in a few words, and as a whole line."""
+
+    core: str
+    exported: Exported
+    why: str
+    line: str
+
+
 def emulate(
     run: Run, config: Arm64Config, exported: Sequence[Exported]
-) -> tuple[tuple[Emulated, ...], tuple[str, ...]]:
+) -> tuple[tuple[Emulated, ...], tuple[Died, ...]]:
     """Outputs and counts of every artifact on every core; a core's worker starts once, and only if it is needed.
 
     Returns:
-        What was measured, and one sentence for each artifact that died on a core (for want of an instruction, say): it
-        has no measurement there, and its budgets are MISSING.
+        What was measured, and each artifact that died on a core, for want of an instruction, say: all that is known of
+        it there is that it does not run.
     """
-    failures: list[str] = []
+    died: list[Died] = []
     opened: dict[str, Session] = {}
     stopped = threading.Event()
 
@@ -70,7 +80,7 @@ def emulate(
                 try:
                     done.append(_emulate_one(run, config, core, each, session))
                 except ModelError as error:
-                    failures.append(str(error))
+                    died.append(_describe_death(core, each, error))
             return done
 
     with ThreadPoolExecutor(CORES_AT_ONCE) as pool:
@@ -82,7 +92,13 @@ def emulate(
             for each in list(opened.values()):
                 each.close()
             raise
-    return results, tuple(sorted(failures))
+    return results, tuple(sorted(died, key=lambda each: each.line))
+
+
+def _describe_death(core: str, exported: Exported, error: ModelError) -> Died:
+    illegal = isinstance(error, InstructionError)
+    why = f"illegal instruction, one that {core} lacks" if illegal else "it died there, as the notes say"
+    return Died(core=core, exported=exported, why=why, line=str(error))
 
 
 def _emulate_one(

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from compress.measure.machine import machine_facts
 from compress.progress import Stage
 from compress.stages.context import Run, Step, execute_step
-from compress.stages.emulate import CODE, Emulated, emulate
+from compress.stages.emulate import CODE, Died, Emulated, emulate
 from compress.stages.export import Exported
 from compress.targets import decode, encode, open_session
 from compress.types import Json
 
-__all__ = ["Emulated", "emulate", "host_outputs", "time_on_host"]
+__all__ = ["Died", "Emulated", "emulate", "host_outputs", "time_on_host"]
 
 RUNTIMES = ("onnxruntime", "ai-edge-litert")
 

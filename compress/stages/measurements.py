@@ -16,7 +16,7 @@ from compress.measure.comparison import Reference
 from compress.measure.fidelity import check_alive, compare_logits
 from compress.measure.latency import Baseline, counts, latency
 from compress.stages.context import Run
-from compress.stages.emulate import Emulated
+from compress.stages.emulate import Died, Emulated
 from compress.stages.export import Exported
 from compress.stages.train import Trained
 from compress.targets import decode
@@ -39,6 +39,7 @@ def measure(
     outputs: Mapping[str, NDArray[np.generic]],
     classes: Mapping[str, Path],
     emulated: Sequence[Emulated],
+    died: Sequence[Died],
     latencies: Mapping[str, Json],
 ) -> tuple[Measurement, ...]:
     """Every measurement of the run.
@@ -50,6 +51,7 @@ def measure(
         outputs: artifact sha256 -> raw outputs (n, classes) of all test images on the host.
         classes: weights sha256 -> file with the classes (n,) that torch gives the test images.
         emulated: what ran on emulated cores.
+        died: what did not.
         latencies: artifact sha256 -> {"samples_ns": (rounds, inferences), "details"}.
 
     Raises:
@@ -69,6 +71,8 @@ def measure(
     result += _between_formats(list(host.values()))
     for emulation in emulated:
         result += _emulated(run, emulation, host[emulation.exported.artifact.name])
+        result.append(_runs(emulation.exported, emulation.core, emulation.counts["runtime"]))
+    result += [_runs(each.exported, each.core, each.exported.runtime, each.why) for each in died]
     return _once(result)
 
 
@@ -225,3 +229,17 @@ def _emulated(run: Run, emulation: Emulated, host: _OnHost) -> list[Measurement]
         target=emulation.core,
     )
     return result
+
+
+def _runs(exported: Exported, core: str, runtime: str, why_not: str | None = None) -> Measurement:
+    return Measurement(
+        metric="runs",
+        unit=METRICS["runs"],
+        value=float(why_not is None),
+        n=1,
+        artifact=exported.artifact.sha256,
+        runtime=runtime,
+        target=core,
+        how="emulated",
+        details={} if why_not is None else {"why": why_not},
+    )

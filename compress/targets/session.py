@@ -13,7 +13,7 @@ from typing import Literal, Self
 import numpy as np
 
 from compress import runtimes
-from compress.errors import ModelError, RecipeError, ToolError
+from compress.errors import InstructionError, ModelError, RecipeError, ToolError
 from compress.targets import arm64
 from compress.targets.answers import Counts, ModelInfo, Profile, parse_counts, parse_model_info, parse_profile
 from compress.targets.cores import CORES, Core, core_names
@@ -60,8 +60,9 @@ class Session:
     """One target, with at most one worker process per runtime and way of counting, started when a model first needs it.
 
     Every method that takes a model raises ModelError where the file is no model, or where opening or running it fails
-    in any way: it raises, crashes, or takes too long. ToolError where the runtime itself does not start. Later jobs
-    are not affected.
+    in any way: it raises, crashes, or takes too long; InstructionError, one of them, where that was an illegal
+    instruction, of the runtime as it starts too. ToolError where the runtime does not start otherwise. Later jobs are
+    not affected.
 
     target: `host`, or the core's name.
     how: `native` or `emulated`.
@@ -196,11 +197,19 @@ class Session:
         try:
             answer = worker.ask({**job, "model": link.name, "inputs": INPUTS}, self._timeout_s)
         except WorkerError as error:
+            if error.signal == "SIGILL":
+                raise self._lacks_instruction(f"{model} on {self.target} under {worker.runtime}") from error
             raise ModelError(
                 f"{model} on {self.target} under {worker.runtime}: {job['job']} failed: {error}; "
                 f"expected a complete model that this runtime can run; export it again, or leave this target out"
             ) from error
         return answer, worker.runtime
+
+    def _lacks_instruction(self, where: str) -> InstructionError:
+        return InstructionError(
+            f"{where}: illegal instruction (SIGILL), one that {self.target} lacks; expected none that the oldest core"
+            f" it is meant for lacks; use another version of the runtime, or leave this target out"
+        )
 
     def _save(self, inputs: np.ndarray) -> None:
         try:
@@ -238,6 +247,8 @@ class Session:
             worker.start(runtime, self._timeout_s)
             return worker
         except (WorkerError, OSError) as error:
+            if self.how == "emulated" and isinstance(error, WorkerError) and error.signal == "SIGILL":
+                raise self._lacks_instruction(f"{runtime} on {self.target}, as it starts") from error
             raise ToolError(
                 f"{runtime} on {self.target} did not start: {error}; expected it to be installed and to "
                 f"start within {self._timeout_s:g} s; run `compress doctor`"

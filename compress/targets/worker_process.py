@@ -21,7 +21,14 @@ NOISE = ("INFO:", "qemu: uncaught target signal")
 
 
 class WorkerError(Exception):
-    """A job failed; the message says how, and leaves where to the caller."""
+    """A job failed; the message says how, and leaves where to the caller.
+
+    signal: what killed it, such as `SIGILL`; None if nothing did.
+    """
+
+    def __init__(self, message: str, signal: str | None = None) -> None:
+        super().__init__(message)
+        self.signal = signal
 
 
 class WorkerProcess:
@@ -105,12 +112,13 @@ class WorkerProcess:
         if not answer:
             status = self._wait()
             self.kill()
-            raise WorkerError(f"the worker {_describe_status(status)}{self._last_words()}")
+            name = signal.Signals(-status).name if status is not None and status < 0 else None
+            raise WorkerError(f"the worker {_describe_status(status)}{self._last_words()}", name)
         content: dict[str, Json] = json.loads(answer)
         if "error" in content:
             raise WorkerError(" ".join(content["error"].split()))
         if "signal" in content:
-            raise WorkerError(f"the runtime crashed ({content['signal']}){self._last_words()}")
+            raise WorkerError(f"the runtime crashed ({content['signal']}){self._last_words()}", content["signal"])
         if "exit" in content:
             raise WorkerError(f"the runtime left with status {content['exit']}{self._last_words()}")
         return content

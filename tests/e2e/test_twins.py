@@ -5,15 +5,17 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import torch
 from rich.console import Console
 
 from compress import pipeline
-from compress.errors import ToolError
+from compress.errors import InstructionError, ModelError, ToolError
 from compress.progress import Progress
 from compress.recipe import load_recipe
+from compress.stages import emulate as emulate_module
 from compress.targets import arm64
 from compress.types import Results
 
@@ -31,16 +33,23 @@ RECIPE = {
         {"metric": "accuracy_drop", "artifact": "student-float32.onnx", "at_most": 0},
         {"metric": "latency_ms", "artifact": "student-float32.onnx", "at_most": 1000, "judge": "interval"},
         {"metric": "instructions", "artifact": "student-float32.onnx", "target": "cortex-a53", "at_most": 1e12},
+        {"metric": "runs", "artifact": "student-float32.onnx", "target": "cortex-a53", "at_least": 1},
     ],
 }
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """Of a run on a machine whose ARM64 installation is there and does not start."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With the recipe, and the home of its runs."""
     folder = tmp_path_factory.mktemp("twins")
     (folder / "twins.yaml").write_text(json.dumps(RECIPE))
     torch.set_num_threads(1)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(folder: Path) -> Results:
+    """Of a run on a machine whose ARM64 installation is there and does not start."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(arm64, "install", lambda *_: None)
 
@@ -63,10 +72,54 @@ def test_each_file_is_measured_once(results: Results) -> None:
 
 def test_both_keep_their_budgets(results: Results) -> None:
     statuses = {verdict.budget.metric: verdict.status for verdict in results.verdicts}
-    assert statuses == {"accuracy_drop": "PASS", "latency_ms": "PASS", "instructions": "MISSING"}
+    assert statuses == {"accuracy_drop": "PASS", "latency_ms": "PASS", "instructions": "MISSING", "runs": "MISSING"}
 
 
 def test_a_broken_arm64_installation_costs_the_arm64_figures_alone(results: Results) -> None:
     (note,) = (note for note in results.notes if "ARM64 was not measured" in note)
     assert "counter.so" in note
     assert "budgets are MISSING" in note
+
+
+class Deadly:
+    """A session on which every file dies."""
+
+    def __init__(self, error: ModelError) -> None:
+        self._error = error
+
+    def __enter__(self) -> Deadly:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def run(self, *_: object) -> None:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (InstructionError("a file: illegal instruction"), "illegal instruction, one that cortex-a53 lacks"),
+        (ModelError("a file: the runtime crashed (SIGSEGV)"), "it died there, as the notes say"),
+    ],
+)
+@pytest.mark.usefixtures("results")
+def test_a_file_that_dies_on_a_core_fails_the_instruction_set_gate(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, error: ModelError, why: str
+) -> None:
+    """What the core would have been measured for is MISSING."""
+    monkeypatch.setattr(arm64, "install", lambda *_: None)
+    monkeypatch.setattr(arm64, "fingerprint", lambda _: "none")
+    monkeypatch.setattr(emulate_module, "open_session", lambda *_, **__: Deadly(error))
+    progress = Progress(Console(file=io.StringIO()))
+    found = pipeline.execute(load_recipe(folder / "twins.yaml"), folder / "out", folder / "home", progress)
+    verdicts = {verdict.budget.metric: verdict for verdict in found.verdicts}
+    assert {metric: verdict.status for metric, verdict in verdicts.items()} == {
+        "accuracy_drop": "PASS",
+        "latency_ms": "PASS",
+        "instructions": "MISSING",
+        "runs": "FAIL",
+    }
+    assert verdicts["runs"].value == 0
+    assert why in verdicts["runs"].reason
+    assert str(error) in found.notes

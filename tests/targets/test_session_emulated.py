@@ -10,8 +10,9 @@ import pytest
 import tiny_models
 from ai_edge_litert.schema_py_generated import BuiltinOperator
 
-from compress.errors import ModelError
+from compress.errors import InstructionError, ModelError
 from compress.targets import Counts, Session, encode, open_session
+from compress.targets import session as session_module
 from compress.targets.arm64 import Arm64
 from compress.targets.arm64.core_root import make_core_root
 from compress.targets.cores import CORES
@@ -134,9 +135,24 @@ def test_a_core_that_claims_too_much_dies(arm64: Arm64, host: Session, models: P
     emulated = (Arm64(folder=tmp_path), impostor)
     with (
         Session("impostor", emulated, timeout_s=60, memory_bytes=8 << 30) as session,
-        pytest.raises(ModelError, match=r"on impostor under litert .* crashed \(SIGILL\)"),
+        pytest.raises(
+            InstructionError, match=r"under litert .*: illegal instruction \(SIGILL\), one that impostor lacks"
+        ),
     ):
         count(session, host, models / "int8.tflite")
+
+
+def test_a_runtime_that_the_core_cannot_start(
+    home: Path, arm64: Arm64, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the wheel of ONNX Runtime 1.21.0 on a Cortex-A53: no model runs there, and no installation mends that."""
+    assert arm64.folder.is_dir()
+    worker = tmp_path / "worker.py"
+    worker.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGILL)\n")
+    monkeypatch.setattr(session_module, "WORKER", worker)
+    message = "onnxruntime on cortex-a53, as it starts: illegal instruction"
+    with open_session("cortex-a53", home) as session, pytest.raises(InstructionError, match=message):
+        session.describe(models / "float.onnx")
 
 
 def test_emulated_time_is_no_latency(cortex_a76: Session, models: Path) -> None:
