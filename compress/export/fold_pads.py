@@ -13,7 +13,7 @@ _BETWEEN = ("DequantizeLinear", "QuantizeLinear", "Pad", "DequantizeLinear")
 def fold_pads(model: ModelProto) -> None:
     """Let integer convolutions pad by themselves, in place; float ones do already, by the converter.
 
-    Where scale and zero_point are the same before and after a pad, its zeros are those of the convolution's own padding.
+    Where scale and zero_point are the same before and after a pad, its zeros are those of a convolution's own padding.
     """
     constants = {tensor.name: tensor for tensor in model.graph.initializer}
     maker = {output: node for node in model.graph.node for output in node.output}

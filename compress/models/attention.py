@@ -1,4 +1,4 @@
-"""The part of attention that has no weights, its products written out: exporters and quantisation need the operators."""
+"""The part of attention without weights, its products written out: exporters and quantisation need the operators."""
 
 from __future__ import annotations
 

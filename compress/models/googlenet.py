@@ -21,7 +21,9 @@ def googlenet(*, in_channels: int, classes: int, dropout: float = 0.2) -> nn.Mod
         classes: number of logits.
         dropout: share of the features that a training step drops.
     """
-    stem = chain(in_channels, Conv(64, 7, 2), halve(partial_windows=True), Conv(64), Conv(192, 3), halve(partial_windows=True))
+    stem = chain(
+        in_channels, Conv(64, 7, 2), halve(partial_windows=True), Conv(64), Conv(192, 3), halve(partial_windows=True)
+    )
     blocks = nn.Sequential(
         _inception(192, 64, 96, 128, 16, 32, 32),
         _inception(256, 128, 128, 192, 32, 96, 64),

@@ -18,7 +18,7 @@ _COARSE = 7  # height and width of the noise that is blown up to an image
 
 
 def smooth_images(n: int, shape: Sequence[int], *, seed: int = 0) -> Tensor:
-    """Noise in [0, 1] that varies slowly over the image, as photographs do; of different contrast, so that outputs differ.
+    """Noise in [0, 1] that varies slowly over the image; of different contrast, so that outputs differ.
 
     Args:
         n: how many.
@@ -35,8 +35,8 @@ def smooth_images(n: int, shape: Sequence[int], *, seed: int = 0) -> Tensor:
 def draw_weights(model: nn.Module, inputs: Tensor, *, seed: int = 0) -> nn.Module:
     """Give every layer random weights, scaled on `inputs` so that its outputs have a variance of 1; in place.
 
-    One pass through the layers (Mishkin and Matas 2016, arXiv 1511.06422), in which batch norms also take the statistics
-    of what they see.
+    One pass through the layers (Mishkin and Matas 2016, arXiv 1511.06422), in which batch norms take the statistics of
+    what they see.
 
     Args:
         model: changed, and left in evaluation mode.
@@ -100,5 +100,5 @@ def _scale_to_one(layer: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor)
     if deviation == 0:
         return output
     for parameter in layer.parameters(recurse=False):
-        parameter /= deviation
+        parameter.div_(deviation)
     return output / deviation

@@ -1,6 +1,6 @@
 """ResNet v2 (He et al. 2016, arXiv 1603.05027): batch norm and ReLU before the convolutions, bare sums between blocks.
 
-As in TensorFlow Models' research/slim/nets/resnet_v2.py, where the last block of a stage halves the image, not the first.
+As in TensorFlow Models' research/slim/nets/resnet_v2.py: the last block of a stage halves the image, not the first.
 """
 
 from __future__ import annotations

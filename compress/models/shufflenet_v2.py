@@ -5,11 +5,10 @@ Layer for layer torchvision's `shufflenet_v2_x1_0` and its siblings.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
+from compress.errors import ModelError
 from compress.models.convolution import ImageClassifier, convolve
 
 _STEM, _BLOCKS = 24, (4, 8, 4)
@@ -48,14 +47,19 @@ class ShuffleUnit(nn.Module):
         return self.shuffle(torch.cat([self.shortcut(kept), self.layers(convolved)], 1))
 
 
-def shufflenet_v2(*, in_channels: int, classes: int, width: Literal[0.5, 1.0, 1.5, 2.0] = 1.0) -> nn.Module:
+def shufflenet_v2(*, in_channels: int, classes: int, width: float = 1.0) -> nn.Module:
     """ShuffleNet V2; published for images of 224 pixels.
 
     Args:
         in_channels: channels of the images.
         classes: number of logits.
-        width: which of the published networks; only these are defined.
+        width: which of the published networks: 0.5, 1, 1.5 or 2; their channels are no multiples of each other.
+
+    Raises:
+        ModelError: width is none of the four.
     """
+    if width not in _CHANNELS:
+        raise ModelError(f"shufflenet_v2: width is {width}; expected 0.5, 1, 1.5 or 2; try 1")
     stem = nn.Sequential(
         convolve(in_channels, _STEM, 3, nn.ReLU(inplace=True), stride=2),
         nn.MaxPool2d(3, 2, 1),

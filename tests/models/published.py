@@ -1,7 +1,7 @@
 """The standard networks with what is published about them, and the table of docs/networks.md that they make.
 
 `python tests/models/published.py` writes the table; `test_published_networks.py` holds it against the modules.
-Everything is built on torch's meta device: shapes without numbers, so that a forward pass of Inception v4 costs nothing.
+All is built on torch's meta device: shapes without numbers, so that a forward pass of Inception v4 costs nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from compress.models.densenet import densenet
@@ -80,7 +80,9 @@ class Case:
 
 
 CASES = (
-    Case(name="MobileNetV1", build=mobilenet_v1, size=224, parameters=4_231_976, macs="569e6", source=f"{KERAS}, paper"),
+    Case(
+        name="MobileNetV1", build=mobilenet_v1, size=224, parameters=4_231_976, macs="569e6", source=f"{KERAS}, paper"
+    ),
     *(
         Case(
             name=f"MobileNetV1 {width}",
@@ -93,7 +95,14 @@ CASES = (
         )
         for width, parameters, macs in ((0.75, 2_585_560, "325e6"), (0.5, 1_331_592, "149e6"), (0.25, 470_072, "41e6"))
     ),
-    Case(name="MobileNetV2", build=mobilenet_v2, size=224, parameters=3_504_872, macs="300e6", source="torchvision, paper"),
+    Case(
+        name="MobileNetV2",
+        build=mobilenet_v2,
+        size=224,
+        parameters=3_504_872,
+        macs="300e6",
+        source="torchvision, paper",
+    ),
     *(
         Case(
             name=f"MobileNetV2 {width}",
@@ -106,7 +115,9 @@ CASES = (
         )
         for width, parameters, macs in ((1.4, 6_108_776, "582e6"), (0.35, 1_677_128, "59e6"))
     ),
-    Case(name="MobileNetV3-Large", build=mobilenet_v3, size=224, parameters=5_483_032, macs="0.22e9", source=TORCHVISION),
+    Case(
+        name="MobileNetV3-Large", build=mobilenet_v3, size=224, parameters=5_483_032, macs="0.22e9", source=TORCHVISION
+    ),
     Case(
         name="MobileNetV3-Small",
         build=mobilenet_v3,
@@ -228,7 +239,15 @@ CASES = (
     ),
     Case(name="ResNet-50", build=resnet_v1, size=224, parameters=25_557_032, macs="3.8e9", source="torchvision, paper"),
     *(
-        Case(name=name, build=resnet_v1, arguments=arguments, size=224, parameters=parameters, macs=macs, source=TORCHVISION)
+        Case(
+            name=name,
+            build=resnet_v1,
+            arguments=arguments,
+            size=224,
+            parameters=parameters,
+            macs=macs,
+            source=TORCHVISION,
+        )
         for name, arguments, parameters, macs in (
             ("ResNet-18", {"depth": 18}, 11_689_512, "1.81e9"),
             ("ResNet-34", {"depth": 34}, 21_797_672, "3.66e9"),
