@@ -11,6 +11,7 @@ from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 from torch import fx
 
 from compress.errors import ModelError
+from compress.export.fold_pads import fold_pads
 from compress.export.quiet import quiet
 from compress.export.rows import with_rows
 from compress.export.stored_weights import STORED_WEIGHTS, make_carrier, read_stored_weights
@@ -34,6 +35,7 @@ def to_onnx(module: torch.nn.Module, precision: Precision, example: torch.Tensor
         model = _convert(with_rows(cast(fx.GraphModule, module), torch.cat([example, example])), example, OPSET)
     else:
         model = _convert(_HalfInside(module) if precision == "float16" else module, example, OPSET)
+    fold_pads(model)
     _use_integer_kernels(model)
     _give_each_weight_its_zero_point(model)
     _strip(model)

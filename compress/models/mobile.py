@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -12,10 +13,12 @@ from compress.models.convolution import convolve
 class DepthwiseSeparable(nn.Module):
     """A 3x3 depthwise convolution, then a 1x1 convolution, each with batch norm and ReLU6."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int, padding: Literal["symmetric", "same"] = "symmetric"
+    ) -> None:
         super().__init__()
         self.depthwise = convolve(
-            in_channels, in_channels, 3, nn.ReLU6(inplace=True), stride=stride, groups=in_channels
+            in_channels, in_channels, 3, nn.ReLU6(inplace=True), stride=stride, groups=in_channels, padding=padding
         )
         self.pointwise = convolve(in_channels, out_channels, 1, nn.ReLU6(inplace=True))
 

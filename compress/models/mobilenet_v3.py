@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -10,9 +10,11 @@ from typing import Literal
 from torch import Tensor, nn
 
 from compress.errors import ModelError
-from compress.models.convolution import convolve, initialise, round_channels, shrink_strides
+from compress.models.convolution import Padding, convolve, initialise, round_channels, shrink_strides
+from compress.models.inverted_residual import InvertedResidual, SqueezeExcitation, relu
 
 _STEM = 16
+hard_swish: Callable[[], nn.Module] = partial(nn.Hardswish, inplace=True)
 
 
 @dataclass(frozen=True)
@@ -67,55 +69,29 @@ _SMALL = (
 )
 _HEADS = {"large": 1280, "small": 1024}
 
-# The published epsilon. The published momentum (0.01) would judge a short training by its first weights.
-_convolve = partial(convolve, epsilon=1e-3)
+_EPSILON = 1e-3  # as published. The published momentum (0.01) would judge a short training by its first weights.
 
 
-class SqueezeExcitation(nn.Module):
-    """Multiplies each channel by a gate between 0 and 1 that follows from the averages of all (Hu et al. 2018)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        squeezed = round_channels(channels / 4)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.squeeze = nn.Conv2d(channels, squeezed, 1)
-        self.relu = nn.ReLU(inplace=True)
-        self.excite = nn.Conv2d(squeezed, channels, 1)
-        self.gate = nn.Hardsigmoid()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, h, w) to the same."""
-        return x * self.gate(self.excite(self.relu(self.squeeze(self.pool(x)))))
-
-
-class InvertedResidual(nn.Module):
-    """Expansion, depthwise convolution, squeeze-excitation, linear projection; a shortcut where the shape stays."""
-
-    def __init__(self, in_channels: int, row: Bottleneck) -> None:
-        super().__init__()
-        activation = nn.Hardswish if row.hard_swish else nn.ReLU
-        grows = row.expanded != in_channels
-        self.expand = _convolve(in_channels, row.expanded, 1, activation(inplace=True)) if grows else nn.Identity()
-        self.depthwise = _convolve(
-            row.expanded,
-            row.expanded,
-            row.kernel,
-            activation(inplace=True),
-            stride=row.stride,
-            groups=row.expanded,
-        )
-        self.squeeze = SqueezeExcitation(row.expanded) if row.squeeze else nn.Identity()
-        self.project = _convolve(row.expanded, row.channels, 1)
-        self.has_shortcut = row.stride == 1 and in_channels == row.channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, in_channels, h, w) to (batch, channels, ceil(h / stride), ceil(w / stride))."""
-        out = self.project(self.squeeze(self.depthwise(self.expand(x))))
-        return x + out if self.has_shortcut else out
+def _block(in_channels: int, row: Bottleneck, padding: Padding) -> InvertedResidual:
+    squeezed = round_channels(row.expanded / 4)
+    return InvertedResidual(
+        in_channels,
+        row.expanded,
+        row.channels,
+        kernel=row.kernel,
+        stride=row.stride,
+        activation=hard_swish if row.hard_swish else relu,
+        squeeze=SqueezeExcitation(row.expanded, squeezed, nn.Hardsigmoid) if row.squeeze else None,
+        epsilon=_EPSILON,
+        padding=padding,
+    )
 
 
 class MobileNetV3(nn.Module):
-    """A stem, inverted residuals, a 1x1 convolution, global average pooling, and two linear layers."""
+    """A stem, inverted residuals, a 1x1 convolution, global average pooling, and two linear layers.
+
+    `activation` is what follows the convolutions and the linear layer outside the blocks.
+    """
 
     def __init__(
         self,
@@ -126,15 +102,18 @@ class MobileNetV3(nn.Module):
         rows: Sequence[Bottleneck],
         head: int,
         dropout: float,
+        activation: Callable[[], nn.Module] = hard_swish,
+        padding: Padding = "symmetric",
     ) -> None:
         super().__init__()
-        self.stem = _convolve(in_channels, stem, 3, nn.Hardswish(inplace=True), stride=stem_stride)
+        layer = partial(convolve, epsilon=_EPSILON, padding=padding)
+        self.stem = layer(in_channels, stem, 3, activation(), stride=stem_stride)
         sources = [stem, *(row.channels for row in rows)]
-        self.blocks = nn.Sequential(*(InvertedResidual(i, row) for i, row in zip(sources, rows, strict=False)))
+        self.blocks = nn.Sequential(*(_block(i, row, padding) for i, row in zip(sources, rows, strict=False)))
         last = 6 * rows[-1].channels
-        self.last = _convolve(rows[-1].channels, last, 1, nn.Hardswish(inplace=True))
+        self.last = layer(rows[-1].channels, last, 1, activation())
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Sequential(nn.Linear(last, head), nn.Hardswish(inplace=True), nn.Dropout(dropout))
+        self.head = nn.Sequential(nn.Linear(last, head), activation(), nn.Dropout(dropout))
         self.classifier = nn.Linear(head, classes)
         initialise(self)
 
@@ -153,6 +132,8 @@ def mobilenet_v3(
     reduction: Literal[4, 8, 16, 32] = 32,
     head: int | None = None,
     dropout: float = 0.2,
+    minimalistic: bool = False,
+    padding: Literal["symmetric", "same"] = "symmetric",
 ) -> nn.Module:
     """MobileNetV3; with the defaults and 224 x 224 colour images, the published network.
 
@@ -166,17 +147,25 @@ def mobilenet_v3(
         head: features before the classifier, by default 1280 (large) and 1024 (small); grows with a width above 1
             and does not shrink below, as published.
         dropout: share of these features that a training step drops.
+        minimalistic: 3x3 kernels, no squeeze-excitation and ReLU throughout, for processors and runtimes that are slow
+            at the rest (TensorFlow Models, research/slim/nets/mobilenet).
+        padding: where layers that halve the image pad; `same` as in TensorFlow, cheaper in TFLite.
 
     Raises:
         ModelError: width is not positive, or reduction is none of the four.
     """
     if width <= 0:
         raise ModelError(f"mobilenet_v3: width is {width}; expected a factor above 0; try 0.75")
-    rows = _LARGE if size == "large" else _SMALL
+    rows: Sequence[Bottleneck] = _LARGE if size == "large" else _SMALL
+    if minimalistic:
+        rows = [replace(row, kernel=3, squeeze=False, hard_swish=False) for row in rows]
     stem_stride, *strides = shrink_strides("mobilenet_v3", [2, *(row.stride for row in rows)], reduction)
     scaled = [replace(row, stride=stride) for row, stride in zip(_scale(rows, width), strides, strict=True)]
     features = round_channels((head or _HEADS[size]) * max(1.0, width))
-    return MobileNetV3(in_channels, classes, round_channels(_STEM * width), stem_stride, scaled, features, dropout)
+    stem, activation = round_channels(_STEM * width), relu if minimalistic else hard_swish
+    return MobileNetV3(
+        in_channels, classes, stem, stem_stride, scaled, features, dropout, activation=activation, padding=padding
+    )
 
 
 def _scale(rows: Sequence[Bottleneck], width: float) -> list[Bottleneck]:

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from compress.errors import ModelError
+from compress.models.attention import attend
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention, its two products written out: exporters and quantisation need them as operators."""
+    """Multi-head self-attention."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.scale = 1.0 / math.sqrt(width // heads)
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
@@ -24,13 +24,7 @@ class Attention(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(batch, tokens, width) to the same."""
-        query, key, value = (self._split(layer(tokens)) for layer in (self.query, self.key, self.value))
-        weights = torch.softmax(query * self.scale @ key.transpose(2, 3), dim=3)
-        return self.project((weights @ value).transpose(1, 2).flatten(2))
-
-    def _split(self, tokens: Tensor) -> Tensor:
-        """(batch, tokens, width) to (batch, heads, tokens, width / heads)."""
-        return tokens.unflatten(2, (self.heads, -1)).transpose(1, 2)
+        return self.project(attend(self.query(tokens), self.key(tokens), self.value(tokens), self.heads))
 
 
 class Block(nn.Module):

@@ -20,6 +20,8 @@ aten = torch.ops.aten
 
 def average_pool(graph: fx.GraphModule, node: fx.Node) -> fx.Node | None:
     """avg_pool2d whose windows reach over the border: zeros as an operator of their own, then the border's divisors."""
+    if surrounds_pixels(node):
+        return None
     image, *options = arguments(node, 0, 0, [], 0, False, True, None)
     kernel, stride, padding = (_pair(option) for option in (options[0], options[1] or options[0], options[2]))
     sizes = image.meta["val"].shape[2:]
@@ -37,6 +39,13 @@ def average_pool(graph: fx.GraphModule, node: fx.Node) -> fx.Node | None:
     if bool((factor == 1).all()):
         return pooled
     return call(graph, node, aten.mul.Tensor, pooled, add_constant(graph, f"{node.name}_divisors", factor))
+
+
+def surrounds_pixels(node: fx.Node) -> bool:
+    """Whether an avg_pool2d has a window around every pixel and counts those inside the image: TFLite's own padding."""
+    kernel, stride, padding, ceil, counts_padding, divisor = arguments(node, 0, 0, [], 0, False, True, None)[1:]
+    centred = [2 * edge + 1 for edge in _pair(padding)] == _pair(kernel) and _pair(stride or kernel) == [1, 1]
+    return centred and not ceil and not counts_padding and divisor is None
 
 
 def adaptive_average(graph: fx.GraphModule, node: fx.Node) -> fx.Node | None:

@@ -16,6 +16,7 @@ import torch
 from torch import fx
 
 from compress.quantize.capture import arguments, constant_of
+from compress.quantize.pools import surrounds_pixels
 
 aten = torch.ops.aten
 Check = Callable[[fx.GraphModule, fx.Node], str | None]
@@ -69,7 +70,11 @@ def _plain_sum(_graph: fx.GraphModule, node: fx.Node) -> str | None:
 
 def _plain_windows(_graph: fx.GraphModule, node: fx.Node) -> str | None:
     plain = arguments(node, 0, 0, 0, 0, False, True, None)[3:] in ((0, False, True, None), ([0, 0], False, True, None))
-    return None if plain else "its windows reach over the border, where the runtimes count pixels differently"
+    return (
+        None
+        if plain or surrounds_pixels(node)
+        else "its windows reach over the border, where the runtimes count pixels differently"
+    )
 
 
 def _finite_pad(_graph: fx.GraphModule, node: fx.Node) -> str | None:

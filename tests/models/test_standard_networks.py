@@ -13,11 +13,14 @@ from torch import Tensor, nn
 
 from compress.errors import ModelError
 from compress.export import export
+from compress.models.inverted_residual import InvertedResidual, SqueezeExcitation, Stage, relu6, stack
 from compress.models.mlp import mlp
-from compress.models.mobilenet_v2 import InvertedResidual as ResidualV2
-from compress.models.mobilenet_v2 import MobileNetV2, mobilenet_v2
-from compress.models.mobilenet_v3 import Bottleneck, MobileNetV3, SqueezeExcitation, mobilenet_v3
-from compress.models.mobilenet_v3 import InvertedResidual as ResidualV3
+from compress.models.mnasnet import mnasnet
+from compress.models.mobilebert import mobilebert
+from compress.models.mobilenet_v1 import mobilenet_v1
+from compress.models.mobilenet_v2 import mobilenet_v2
+from compress.models.mobilenet_v3 import Bottleneck, MobileNetV3, mobilenet_v3
+from compress.models.shufflenet_v2 import shufflenet_v2
 from compress.models.vit import vit
 from compress.quantize import Float32, quantize
 from compress.targets import decode, encode, open_session
@@ -27,8 +30,9 @@ ROWS = (
     Bottleneck(3, 24, 12, True, False, 2),
     Bottleneck(5, 48, 12, True, True, 1),
 )
+STAGES = (Stage(expansion=1, channels=8), Stage(expansion=6, channels=12, blocks=2, stride=2))
 TINY: dict[str, Callable[[], nn.Module]] = {  # few blocks of every kind, because exporting takes time by the operator
-    "mobilenet_v2": lambda: MobileNetV2(1, 4, [8, 8, 12, 12], [1, 6, 6], [2, 1, 2, 1], head=16, dropout=0.1),
+    "mobilenet_v2": lambda: stack(1, 4, STAGES, stem=8, head=16, activation=relu6, dropout=0.1),
     "mobilenet_v3": lambda: MobileNetV3(1, 4, 8, 2, ROWS, head=16, dropout=0.1),
     "vit": lambda: vit(in_channels=1, classes=4, image_size=12, patch_size=4, width=16, depth=2, heads=2),
     "mlp": lambda: mlp(in_features=144, classes=4, widths=(24, 16), dropout=0.1, input_dropout=0.1),
@@ -128,24 +132,24 @@ def test_both_formats_compute_what_torch_computes(name: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("block", "shrinking"),
+    ("block", "changing"),
     [
-        (ResidualV2(8, 8, 1, 6), ResidualV2(8, 8, 2, 6)),
-        (ResidualV3(8, ROWS[0]), ResidualV3(8, ROWS[1])),
+        (InvertedResidual(8, 48, 8), InvertedResidual(8, 48, 8, stride=2)),
+        (InvertedResidual(8, 8, 8, kernel=5), InvertedResidual(8, 8, 12, kernel=5)),
     ],
 )
-def test_a_block_adds_to_its_input_where_the_shape_stays(block: nn.Module, shrinking: nn.Module) -> None:
+def test_a_block_adds_to_its_input_where_the_shape_stays(block: nn.Module, changing: nn.Module) -> None:
     """With a projection that gives nothing, the shortcut alone is left."""
     image = torch.rand(2, 8, 6, 6)
-    for inverted_residual in (block, shrinking):
+    for inverted_residual in (block, changing):
         nn.init.zeros_(inverted_residual.get_submodule("project.1").weight)
     assert torch.equal(block(image), image)
-    assert not shrinking(image).any()
+    assert not changing(image).any()
 
 
 def test_squeeze_excitation_opens_and_closes_channels() -> None:
     """The gate is hard-sigmoid, relu6(x + 3) / 6: shut at -3, half open at 0, open at 3."""
-    layer, image = SqueezeExcitation(3), torch.rand(2, 3, 4, 4)
+    layer, image = SqueezeExcitation(3, 2, nn.Hardsigmoid), torch.rand(2, 3, 4, 4)
     nn.init.zeros_(layer.excite.weight)
     layer.excite.bias = nn.Parameter(torch.tensor([-3.0, 0.0, 3.0]))
     torch.testing.assert_close(layer(image), image * torch.tensor([0.0, 0.5, 1.0]).reshape(3, 1, 1))
@@ -164,7 +168,15 @@ def test_mlp_takes_rows_and_images_alike() -> None:
         (lambda: vit(in_channels=1, classes=4, image_size=28, patch_size=7, width=64), "width is 64 and heads 3"),
         (lambda: build("vit")(torch.zeros(1, 1, 16, 12)), "16 x 12 pixels; expected 12 x 12"),
         (lambda: build("mlp")(torch.zeros(2, 1, 28, 28)), "784 features .*expected 144"),
+        (lambda: mobilenet_v1(in_channels=1, classes=4, width=0), "mobilenet_v1: width is 0"),
         (lambda: mobilenet_v2(in_channels=1, classes=4, width=0), "width is 0"),
+        (lambda: shufflenet_v2(in_channels=1, classes=4, width=0.75), "width is 0.75; expected 0.5, 1, 1.5 or 2"),
+        (lambda: mnasnet(in_channels=1, classes=4, width=-0.5), "mnasnet: width is -0.5"),
+        (lambda: mobilebert(classes=4, bottleneck=10), "bottleneck is 10 and heads 4"),
+        (
+            lambda: mobilebert(classes=4, depth=1, max_tokens=3)(torch.zeros(1, 4, dtype=torch.long)),
+            "4 tokens; .* most 3",
+        ),
         (lambda: mobilenet_v3(in_channels=1, classes=4, width=-1), "width is -1"),
         (lambda: mobilenet_v2(in_channels=1, classes=4, reduction=6), "reduction is 6; expected 4, 8, 16 or 32"),
         (lambda: mobilenet_v3(in_channels=1, classes=4, reduction=64), "reduction is 64"),
