@@ -14,8 +14,7 @@ from ai_edge_litert.schema_py_generated import BuiltinOperator
 from onnx import TensorProto, helper, numpy_helper
 
 from compress.errors import ModelError, RecipeError, ToolError
-from compress.targets import Session, decode, encode, open_session
-from compress.targets import session as session_module
+from compress.targets import Session, decode, encode, open_session, place
 from compress.types import TensorSpec
 
 
@@ -234,7 +233,7 @@ def test_a_runtime_that_does_not_start(
 ) -> None:
     worker = tmp_path / "worker.py"
     worker.write_text("import a_package_that_nobody_has\n")
-    monkeypatch.setattr(session_module, "WORKER", worker)
+    monkeypatch.setattr(place, "WORKER", worker)
     with open_session("host", home) as session, pytest.raises(ToolError, match="a_package_that_nobody_has"):
         session.describe(models / "float.onnx")
 
