@@ -1,4 +1,4 @@
-"""Where model files run: the host, and emulated ARM64 cores. Imports no torch."""
+"""Where model files run: the host, emulated ARM64 cores, real devices. Imports no torch."""
 
 from compress.targets.answers import Counts, ModelInfo
 from compress.targets.cores import core_names

@@ -33,13 +33,13 @@ class Place(Protocol):
     @property
     def how(self) -> Literal["native", "emulated"]: ...
 
-    def launch(self, runtime: Runtime, folder: Path, memory_bytes: int) -> WorkerProcess:
+    def launch(self, runtime: Runtime, folder: Path, memory_bytes: int | None) -> WorkerProcess:
         """A worker's process, which has not been asked to import the runtime yet.
 
         Args:
             runtime: that it will import.
             folder: of the session; the files of a job are named relative to it.
-            memory_bytes: limit of the address space of one job.
+            memory_bytes: limit of the address space of one job; a place with a memory of its own ignores it.
 
         Raises:
             OSError: it cannot be started.
@@ -58,7 +58,7 @@ class Host:
 
     how: Literal["native"] = "native"
 
-    def launch(self, runtime: Runtime, folder: Path, memory_bytes: int) -> WorkerProcess:
+    def launch(self, runtime: Runtime, folder: Path, memory_bytes: int | None) -> WorkerProcess:
         del runtime
         shutil.copyfile(WORKER, folder / WORKER.name)
         command = [sys.executable, "-P", WORKER.name]
@@ -76,7 +76,7 @@ class EmulatedCore:
     core: Core
     how: Literal["emulated"] = "emulated"
 
-    def launch(self, runtime: Runtime, folder: Path, memory_bytes: int) -> WorkerProcess:
+    def launch(self, runtime: Runtime, folder: Path, memory_bytes: int | None) -> WorkerProcess:
         del runtime
         shutil.copyfile(WORKER, folder / WORKER.name)
         command = self.installation.command(self.core, folder, REPORT, WORKER.name)

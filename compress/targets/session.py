@@ -62,7 +62,7 @@ class Session:
     how: `native` or `emulated`.
     """
 
-    def __init__(self, target: str, place: Place, *, timeout_s: float, memory_bytes: int) -> None:
+    def __init__(self, target: str, place: Place, *, timeout_s: float, memory_bytes: int | None) -> None:
         self.target = target
         self.how = place.how
         self._place = place

@@ -1,0 +1,146 @@
+"""An ssh server of our own on this machine: OpenSSH's, with keys, accounts and configuration in a folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from compress.debian import fetch_packages
+from compress.errors import ToolError
+
+PACKAGES = ("openssh-server", "libwrap0", "libnss-wrapper")
+LIBRARIES = "usr/lib/x86_64-linux-gnu"
+PRIVILEGE_SEPARATION = Path("/run/sshd")  # which a server of root's must find
+
+SERVER = """\
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {folder}/host
+AuthorizedKeysFile {folder}/user.pub
+PidFile {folder}/pid
+UsePAM no
+StrictModes no
+PasswordAuthentication no
+"""
+
+CLIENT = """\
+Host off
+  Port 1
+Host stranger
+  UserKnownHostsFile /dev/null
+  StrictHostKeyChecking no
+Host forbidden
+  IdentityFile {folder}/other
+Host !forbidden *
+  IdentityFile {folder}/user
+Host *
+  HostName 127.0.0.1
+  Port {port}
+  User {user}
+  IdentitiesOnly yes
+  UserKnownHostsFile {folder}/known
+  GlobalKnownHostsFile /dev/null
+"""
+"""~/.ssh/config of a user who would take any key of `stranger`; its first answer to a question counts."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """pid: of the listening process; log: what it writes; home: of the user who logs in; path: for $PATH."""
+
+    pid: int
+    log: Path
+    home: Path
+    path: str
+
+    def connections(self) -> int:
+        return self.log.read_text().count("Accepted publickey")
+
+    def drop(self) -> None:
+        """Break every connection, as a cable that is pulled."""
+        tasks = Path(f"/proc/{self.pid}/task").iterdir()
+        for child in [int(pid) for task in tasks for pid in (task / "children").read_text().split()]:
+            os.kill(child, signal.SIGKILL)
+
+
+def find_sshd(home: Path) -> tuple[Path, dict[str, str]]:
+    """The system's sshd, else one unpacked privately in `home`, and the environment that it needs.
+
+    Raises:
+        ToolError: neither can be had, or no `ssh`, or no stand-in for an account that root's server needs.
+    """
+    if not shutil.which("ssh") or not shutil.which("ssh-keygen"):
+        raise ToolError("no ssh")
+    mine = home / "sshd"
+    if not Path("/usr/sbin/sshd").exists() or os.getuid() == 0:
+        fetch_packages(PACKAGES, mine, lambda _: None)
+    sshd = next(path for path in (Path("/usr/sbin/sshd"), mine / "usr/sbin/sshd") if path.exists())
+    return sshd, {"LD_LIBRARY_PATH": f"{mine}/{LIBRARIES}:{mine}/lib/x86_64-linux-gnu"}
+
+
+@contextlib.contextmanager
+def serve(folder: Path, home: Path) -> Iterator[Server]:
+    """A server that lets this user in, as the hosts of CLIENT; raises ToolError where it does not start."""
+    sshd, environment = find_sshd(home)
+    for key in ("host", "user", "other"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key], check=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    user = pwd.getpwuid(os.getuid())
+    kind, key, *_ = (folder / "host.pub").read_text().split()
+    (folder / "known").write_text(f"[127.0.0.1]:{port} {kind} {key}\n")
+    (folder / "server").write_text(SERVER.format(port=port, folder=folder))
+    (folder / "client").write_text(CLIENT.format(port=port, folder=folder, user=user.pw_name))
+    (folder / "bin").mkdir()
+    program = folder / "bin" / "ssh"
+    program.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {folder}/client "$@"\n')
+    program.chmod(0o755)
+    login = Path(user.pw_dir)
+    made = os.getuid() == 0 and not PRIVILEGE_SEPARATION.exists()
+    if os.getuid() == 0:
+        environment |= _pretend_accounts(folder, user)
+        login = folder / "login"
+        PRIVILEGE_SEPARATION.mkdir(mode=0o755, exist_ok=True)
+    log = folder / "log"
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            [sshd, "-D", "-e", "-f", folder / "server"], stderr=errors, env={**os.environ, **environment}
+        )
+    try:
+        for _ in range(100):
+            if "Server listening" in log.read_text() or process.poll() is not None:
+                break
+            time.sleep(0.05)
+        if process.poll() is not None:
+            raise ToolError(f"sshd does not start: {log.read_text().strip()}")
+        yield Server(process.pid, log, login, f"{folder / 'bin'}:{os.environ['PATH']}")
+    finally:
+        process.terminate()
+        process.wait()
+        if made:
+            shutil.rmtree(PRIVILEGE_SEPARATION, ignore_errors=True)
+
+
+def _pretend_accounts(folder: Path, user: pwd.struct_passwd) -> dict[str, str]:
+    """Accounts as sshd sees them: that of its own, which it demands of root, and a home folder of ours."""
+    (folder / "login").mkdir()
+    (folder / "passwd").write_text(
+        f"{user.pw_name}:x:{user.pw_uid}:{user.pw_gid}::{folder / 'login'}:/bin/sh\n"
+        "sshd:x:65533:65534::/nonexistent:/usr/sbin/nologin\n"
+    )
+    (folder / "group").write_text("root:x:0:\nnogroup:x:65534:\n")
+    return {
+        "LD_PRELOAD": "libnss_wrapper.so",
+        "NSS_WRAPPER_PASSWD": str(folder / "passwd"),
+        "NSS_WRAPPER_GROUP": str(folder / "group"),
+    }
