@@ -2,7 +2,7 @@
 
 Stand-alone, as the worker is; it is not copied to the device but read from the connection and run from memory.
 
-- The first line on stdout is JSON: the folder, the Python that runs this, the machine and the packages in it.
+- The first line on stdout is JSON: the folder, where ssh begins, the machine, Python's version and its packages.
 - It then waits for the end of stdin, whether the connection was closed, dropped or killed. Then it ends what still
   works in the folder, and removes it.
 """
@@ -78,7 +78,7 @@ def keep() -> None:
     try:
         found = {
             "folder": folder,
-            "executable": sys.executable,
+            "home": str(Path.cwd()),
             "python": platform.python_version(),
             "machine": describe_machine(),
             "packages": {package: find_version(package) for package in PACKAGES},

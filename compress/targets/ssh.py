@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Literal
 
 from compress.errors import RecipeError, ToolError
-from compress.targets.cores import CORES
 from compress.targets.files import Runtime
 from compress.targets.place import ENVIRONMENT, WORKER
+from compress.targets.processor import name_cores
 from compress.targets.session import Session
 from compress.targets.ssh_connection import Connection
 from compress.targets.worker_process import WorkerError, WorkerProcess
@@ -83,7 +83,7 @@ def open_device(device: SshDevice) -> SshSession:
         raise RecipeError(f"target {device.name}: {fault}")
     connection = Connection(device.name, device.destination, python=device.python, port=device.port)
     try:
-        _check_python(device.name, connection.facts)
+        _check_python(device, connection.facts["python"])
         return SshSession(device, connection)
     except BaseException:
         connection.close()
@@ -104,22 +104,19 @@ class SshSession(Session):
         super().__init__(device.name, place, timeout_s=device.timeout_s, memory_bytes=None)
 
 
-def _check_python(name: str, facts: Json) -> None:
-    if tuple(int(part) for part in facts["python"].split(".")[:2]) < OLDEST_PYTHON:
+def _check_python(device: SshDevice, found: str) -> None:
+    if tuple(int(part) for part in found.split(".")[:2]) < OLDEST_PYTHON:
         oldest = ".".join(map(str, OLDEST_PYTHON))
         raise ToolError(
-            f"{name}: {facts['executable']} there is Python {facts['python']}, expected {oldest} or later; name another"
+            f"{device.name}: {device.python} there is Python {found}, expected {oldest} or later; name another"
         )
 
 
 def _describe_machine(facts: Json) -> Json:
     """The facts about the machine, with cores for part numbers: `cortex-a55 × 4, cortex-a76 × 4`."""
     machine = dict(facts["machine"])
-    names = {core.part: core.name for core in CORES.values()}
-    parts = machine.pop("cpu_parts").items()
-    cores = [f"{names.get(int(part, 16), f'CPU part {part}')} × {count}" for part, count in parts]
-    if cores:
-        machine["processor"] = ", ".join(cores)
+    if cores := name_cores(machine.pop("cpu_parts")):
+        machine["processor"] = cores
     return {**machine, "python": facts["python"]}
 
 
@@ -146,10 +143,9 @@ class _Device:
 
     def launch(self, runtime: Runtime, folder: Path, memory_bytes: int | None) -> WorkerProcess:
         del memory_bytes
-        facts = self.connection.facts
-        if runtime not in self.runtimes or not facts["packages"]["numpy"]:
+        if runtime not in self.runtimes or not self.connection.facts["packages"]["numpy"]:
             package = "numpy" if runtime in self.runtimes else PACKAGES[runtime][0]
-            python = facts["executable"]
+            python = self.connection.python
             raise ToolError(
                 f"{self.device.name}: the Python package {package} was not found in {python} there, expected it to run "
                 f"models; run `{python} -m pip install {package}=={version(package)}` there, or name another Python"
@@ -168,7 +164,7 @@ class _RemoteWorker(WorkerProcess):
         self._connection = connection
         self._folder = folder
         variables = [f"{name}={value}" for name, value in ENVIRONMENT.items()]
-        run = shlex.join(["env", *variables, connection.facts["executable"], WORKER.name])
+        run = shlex.join(["env", *variables, connection.python, WORKER.name])
         # Not in the shell's place: the shell tells what the worker died of, which ssh would not.
         command = connection.command(f"{run}; exit $?")
         super().__init__(command, folder=folder, environment=os.environ, memory_bytes=None)

@@ -23,7 +23,7 @@ from typing import IO
 
 from compress import runtimes
 from compress.debian.commands import require
-from compress.errors import ToolError
+from compress.errors import ConnectionLost, ToolError
 from compress.targets.worker_process import read_line
 from compress.types import Json
 
@@ -53,15 +53,12 @@ THROUGH_SOCKET = {"BatchMode": "yes", "LogLevel": "ERROR", "ControlMaster": "no"
 """Without the socket, `ssh` would connect anew, past the user's configuration: `false` leads nowhere."""
 
 
-class ConnectionLost(ToolError):
-    """The connection to a device ended while it was needed."""
-
-
 class Connection:
     """A device that has been reached.
 
     facts: what caretaker.py found out about it.
     folder: ours there.
+    python: the command of the Python there, from any folder.
 
     Args:
         name: of the target, for messages.
@@ -92,6 +89,8 @@ class Connection:
                 )
             self.facts: Json = self._hear(python)
             self.folder: str = self.facts["folder"]
+            within = "/" in python and not python.startswith("/")
+            self.python = f"{self.facts['home']}/{python.removeprefix('~/')}" if within else python
         except BaseException:
             self.close()
             raise

@@ -16,10 +16,9 @@ import pytest
 import ssh_server
 import tiny_models
 
-from compress.errors import ModelError, RecipeError, ToolError
+from compress.errors import ConnectionLost, ModelError, RecipeError, ToolError
 from compress.targets import Session, encode
 from compress.targets.ssh import SshDevice, find_destination_fault, open_device
-from compress.targets.ssh_connection import ConnectionLost
 
 
 @pytest.fixture(scope="module")
