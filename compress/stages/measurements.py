@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from compress.measure.accuracy import Predictions, score, score_agreement, score_drop, score_gap
 from compress.measure.comparison import Reference
 from compress.measure.fidelity import check_alive, compare_logits
-from compress.measure.latency import Baseline, counts, latency
+from compress.measure.latency import Baseline, latency
 from compress.stages.context import Run
+from compress.stages.elsewhere import SPLIT, measure_device, measure_emulated
 from compress.stages.emulate import Emulated
 from compress.stages.export import Exported
+from compress.stages.on_device import OnDevice
 from compress.stages.train import Trained
 from compress.targets import decode
 from compress.types import METRICS, Json, Measurement
-
-SPLIT = "test"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,6 +39,7 @@ def measure(
     outputs: Mapping[str, NDArray[np.generic]],
     classes: Mapping[str, Path],
     emulated: Sequence[Emulated],
+    devices: Sequence[OnDevice],
     latencies: Mapping[str, Json],
 ) -> tuple[Measurement, ...]:
     """Every measurement of the run.
@@ -50,6 +51,7 @@ def measure(
         outputs: artifact sha256 -> raw outputs (n, classes) of all test images on the host.
         classes: weights sha256 -> file with the classes (n,) that torch gives the test images.
         emulated: what ran on emulated cores.
+        devices: what ran on real devices.
         latencies: artifact sha256 -> {"samples_ns": (rounds, inferences), "details"}.
 
     Raises:
@@ -68,7 +70,9 @@ def measure(
             result.append(_latency(each, teacher, latencies))
     result += _between_formats(list(host.values()))
     for emulation in emulated:
-        result += _emulated(run, emulation, host[emulation.exported.artifact.name])
+        result += measure_emulated(run, emulation, host[emulation.exported.artifact.name].logits)
+    for device in devices:
+        result += measure_device(run, device, host[device.exported.artifact.name].logits, devices)
     return _once(result)
 
 
@@ -187,41 +191,4 @@ def _between_formats(host: Sequence[_OnHost]) -> list[Measurement]:
         if (a.role, a.precision) == (b.role, b.precision) and a.format != b.format:
             result.append(score_agreement(one.predictions, other.predictions, "other_format"))
             result.append(score_agreement(other.predictions, one.predictions, "other_format"))
-    return result
-
-
-def _emulated(run: Run, emulation: Emulated, host: _OnHost) -> list[Measurement]:
-    artifact = emulation.exported.artifact
-    facts = emulation.counts
-    logits = decode(artifact.outputs[0], emulation.outputs)
-    check_alive(artifact.name, f"{emulation.core} under {facts['runtime']}", logits)
-    predictions = Predictions(
-        artifact=artifact.sha256,
-        name=artifact.name,
-        runtime=facts["runtime"],
-        target=emulation.core,
-        how="emulated",
-        split=SPLIT,
-        classes=logits.argmax(1),
-    )
-    result = [*score(predictions, run.task.test.labels[: len(logits)])]
-    result += compare_logits(
-        artifact,
-        logits,
-        host.logits[: len(logits)],
-        reference=Reference(against="host", sha256=artifact.sha256, name="host"),
-        runtime=facts["runtime"],
-        target=emulation.core,
-        how="emulated",
-        split=SPLIT,
-    )
-    result += counts(
-        artifact.sha256,
-        instructions=facts["instructions"],
-        executed_macs=facts["executed_macs"],
-        by_class=facts["by_class"],
-        repeats=facts["repeats"],
-        runtime=facts["runtime"],
-        target=emulation.core,
-    )
     return result
