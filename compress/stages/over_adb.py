@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from compress.errors import ModelError
 from compress.progress import Stage
 from compress.recipe import DeviceConfig
 from compress.stages.context import Run, Step, execute_step
@@ -21,11 +22,10 @@ def measure_over_adb(run: Run, config: DeviceConfig, exported: Sequence[Exported
     """Latencies on one phone, in rounds that take turns, one run of the program each.
 
     Returns:
-        What was measured, and a sentence about the files that the program does not run.
+        What was measured, and one sentence for each file that the program does not run.
 
     Raises:
         ToolError: the phone is not reached, or was lost (ConnectionLost), or the program is not what it should be.
-        ModelError: the program cannot run one of the files.
     """
     assert config.adb is not None
     assert config.benchmark_model is not None
@@ -38,9 +38,34 @@ def measure_over_adb(run: Run, config: DeviceConfig, exported: Sequence[Exported
     timed = [each for each in exported if each.artifact.format == "tflite"]
     if not timed:
         return [], [f"{config.name} runs .tflite files, and this run made none. Budgets on {config.name} are MISSING."]
+    notes, ran = [], []
     with Phone(device) as phone:
-        rounds = _time_there(run, config, phone, {each.artifact.sha256: each for each in reversed(timed)})
-        return [_collect(config, phone, each, rounds[each.artifact.sha256]) for each in timed], []
+        for each in timed:
+            try:
+                _try_there(run, config, phone, each)
+                ran.append(each)
+            except ModelError as error:
+                notes.append(f"{error}. Its budgets on {config.name} are MISSING.")
+        rounds = _time_there(run, config, phone, {each.artifact.sha256: each for each in reversed(ran)})
+    return [_collect(config, phone, each, rounds[each.artifact.sha256]) for each in ran], notes
+
+
+def _try_there(run: Run, config: DeviceConfig, phone: Phone, exported: Exported) -> None:
+    """One inference, so that a file that the program cannot run costs no other its figures."""
+    step = Step(
+        name="phone_trial",
+        title=f"{config.name}: {exported.artifact.name}",
+        config={"machine": phone.machine, "runtime": phone.runtime},
+        inputs={"artifact": exported.artifact.sha256},
+        code=(*CODE, __name__),
+        libraries=(),
+    )
+
+    def make(folder: Path, _: Stage) -> None:
+        found = phone.benchmark(exported.file, threads=1, warmup=0, inferences=1)
+        (folder / "trial.json").write_text(json.dumps(dataclasses.asdict(found)))
+
+    execute_step(run, step, make)
 
 
 def _time_there(run: Run, config: DeviceConfig, phone: Phone, files: Mapping[str, Exported]) -> dict[str, list[Json]]:

@@ -7,6 +7,7 @@ sources too. It is pushed as it is, and its figures are taken as it prints them.
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 import subprocess
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from compress.debian.commands import require
+from compress.debian.commands import find_words, require
 from compress.errors import ConnectionLost, ModelError, ToolError
 from compress.targets.benchmark_model import ToolRun, list_flags, parse_output
 from compress.targets.files import choose_runtime
@@ -27,6 +28,7 @@ TOOL = "benchmark_model"
 WHERE_TO_GET = (
     "LiteRT's page on measuring performance (ai.google.dev/edge/litert/models/measurement) links builds of it"
 )
+FOLDERS = "/data/local/tmp/compress"
 ELF = b"\x7fELF"
 ADB_S, PUSH_S = 30.0, 900.0
 GRACE_S = 30
@@ -69,7 +71,7 @@ class Phone:
         self._adb = require("adb", f"to reach {device.name}")
         self.runtime = f"{TOOL} {_hash_tool(device)}"
         self._serial = self._find()
-        self._folder = self._shell("mktemp -d /data/local/tmp/compress-XXXXXX").strip()
+        self._folder = self._make_folder()
         try:
             self._push(device.benchmark_model, TOOL)
             self._shell(f"chmod 755 {shlex.quote(f'{self._folder}/{TOOL}')}")
@@ -115,7 +117,7 @@ class Phone:
         if done.returncode:
             self._check()
             raise ModelError(
-                f"{where}: ended with status {done.returncode}: {_find_error(done.stdout)}; expected a complete model "
+                f"{where}: ended with status {done.returncode}: {find_words(done.stdout)}; expected a complete model "
                 f"and a program for this phone's processor; export it again, or leave this target out"
             )
         try:
@@ -156,11 +158,20 @@ class Phone:
                 f"measured there is kept; look at its cable, and run it again"
             )
 
+    def _make_folder(self) -> str:
+        made = self._shell(f"mktemp -d {FOLDERS}-XXXXXX").strip()
+        if not re.fullmatch(rf"{FOLDERS}-\w+", made):
+            raise ToolError(
+                f"{self._device.name}: `mktemp` there printed {made[:80]!r}, expected a folder like {FOLDERS}-a1b2c3; "
+                f"look at what `adb shell` prints by itself"
+            )
+        return made
+
     def _push(self, file: Path, name: str) -> None:
         done = self._call(["push", str(file), f"{self._folder}/{name}"], PUSH_S)
         if done is None or done.returncode:
             self._check()
-            words = _find_error(done.stdout) if done else f"it took longer than {PUSH_S:g} s"
+            words = find_words(done.stdout) if done else f"it took longer than {PUSH_S:g} s"
             raise ToolError(
                 f"{self._device.name}: {file} could not be pushed to {self._folder} there ({words}), expected room and "
                 f"permission; free some space on the phone"
@@ -195,7 +206,7 @@ class Phone:
     def _run(self, arguments: Sequence[str], *, to: str) -> str:
         done = self._call(arguments, ADB_S)
         if done is None or done.returncode:
-            words = _find_error(done.stdout) if done else f"it took longer than {ADB_S:g} s"
+            words = find_words(done.stdout) if done else f"it took longer than {ADB_S:g} s"
             raise ToolError(f"{self._device.name}: adb could not {to}: {words}; expected it to; mend that")
         return done.stdout
 
@@ -219,18 +230,16 @@ class Phone:
 
 def _hash_tool(device: AdbDevice) -> str:
     """The first 12 digits of the program's sha256."""
-    path = device.benchmark_model
+    path, fault = device.benchmark_model, None
     try:
         content = path.read_bytes()
+        if not content.startswith(ELF):
+            fault = "is no program for Android"
     except OSError as error:
+        fault = f"cannot be read ({error.strerror})"
+    if fault:
         raise ToolError(
-            f"{device.name}: {path} cannot be read ({error.strerror}), expected LiteRT's {TOOL} for the phone's "
-            f"processor; {WHERE_TO_GET}"
-        ) from error
-    if not content.startswith(ELF):
-        raise ToolError(
-            f"{device.name}: {path} is no program for Android, expected LiteRT's {TOOL} for the phone's processor; "
-            f"{WHERE_TO_GET}"
+            f"{device.name}: {path} {fault}, expected LiteRT's {TOOL} for the phone's processor; {WHERE_TO_GET}"
         )
     return hashlib.sha256(content).hexdigest()[:12]
 
@@ -239,10 +248,3 @@ def _list_devices(text: str) -> dict[str, str]:
     """`adb devices`: serial number -> state, after a title."""
     lines = [line.split(None, 1) for line in text.partition("List of devices attached")[2].splitlines()]
     return {serial: state.strip() for serial, state in (line for line in lines if len(line) > 1)}
-
-
-def _find_error(text: str) -> str:
-    """The first line that calls itself an error, else the last."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    named = (line for line in lines if "error" in line.lower())
-    return next(named, lines[-1] if lines else "it said nothing")

@@ -29,7 +29,7 @@ from compress.types import Json
 
 CARETAKER = Path(runtimes.__file__).with_name("caretaker.py")
 CONNECT_S, HELLO_S, COPY_S, END_S = 15, 60.0, 900.0, 5.0
-LOST_S = 2.0
+LOST_S = 1.0
 """By then a connection that has broken is seen to be, once something on it has failed."""
 SSH_FAILED, NOT_FOUND = 255, (126, 127)
 OPTIONS = {

@@ -217,4 +217,18 @@ def test_a_phone_gives_the_means_of_its_rounds(
         assert m.details["tool"][0]["memory_mb"] == 8.62891
         assert m.details["machine"]["board"] == "Pixel 4"
     assert student.details["speedup"]["value"] == pytest.approx(1)
-    assert len([call for call in phone.calls() if "--graph" in call[-1]]) == 2 * 3
+    ran = [call[-1] for call in phone.calls() if "--graph" in call[-1]]
+    assert len([script for script in ran if "--num_runs=30" in script]) == 2 * 3
+
+
+def test_a_file_that_the_program_cannot_run_is_missing_alone(
+    make_run: Callable[..., Run], exported: list[Exported], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phone = FakePhone(tmp_path / "phone", refused=exported[1].file.stat().st_size)
+    monkeypatch.setenv("PATH", f"{phone.folder}:/usr/bin:/bin")
+    config = DeviceConfig(name="pixel", adb="any", benchmark_model=str(phone.tool), rounds=1)
+    found, notes = measure_on_devices(make_run(config), exported)
+    assert [each.exported.artifact.name for each in found] == ["teacher-float32.tflite"]
+    (note,) = notes
+    assert "student-int8.tflite on pixel under benchmark_model" in note
+    assert note.endswith("Its budgets on pixel are MISSING.")

@@ -70,16 +70,22 @@ if arguments == ["devices"]:
     print()
 elif arguments[2] == "push":
     print(phone["push"][1])
+    (here / "pushed_bytes").write_text(str(pathlib.Path(arguments[3]).stat().st_size))
     sys.exit(phone["push"][0])
 else:
     status, text = next((status, text) for part, status, text in phone["shell"] if part in arguments[3])
+    if "--graph" in arguments[3] and (here / "pushed_bytes").read_text() == str(phone["refused"]):
+        status, text = 1, "ERROR: Op builtin_code out of range: 203\\nBenchmarking failed.\\n"
     print(text, end="")
     sys.exit(status)
 """
 
 
 class FakePhone:
-    """Its folder, for $PATH; further words change what it answers: devices, push, lost, and shell (before SHELL)."""
+    """Its folder, for $PATH; further words change what it answers: devices, push, lost, and shell (before SHELL).
+
+    refused: size of the model that the program cannot run.
+    """
 
     def __init__(self, folder: Path, **changes: Any) -> None:
         self.folder = folder
@@ -87,7 +93,7 @@ class FakePhone:
         self.tool = folder / "benchmark_model"
         self.tool.write_bytes(b"\x7fELF and more")
         shell = [*changes.pop("shell", []), *SHELL]
-        usual = {"devices": ["9A1X\tdevice"], "push": [0, "1 file pushed"], "lost": False}
+        usual = {"devices": ["9A1X\tdevice"], "push": [0, "1 file pushed"], "lost": False, "refused": 0}
         (folder / "phone.json").write_text(json.dumps({**usual, **changes, "shell": shell}))
         (folder / "adb").write_text(ADB)
         (folder / "adb").chmod(0o755)

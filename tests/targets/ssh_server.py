@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compress.debian import fetch_packages
+from compress.debian.commands import require
 from compress.errors import ToolError
 
 PACKAGES = ("openssh-server", "libwrap0", "libnss-wrapper")
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
-PRIVILEGE_SEPARATION = Path("/run/sshd")  # which a server of root's must find
+PRIVILEGE_SEPARATION = Path("/run/sshd")  # an empty folder, which a server of root's must find
 
 SERVER = """\
 Port {port}
@@ -55,11 +56,10 @@ Host *
 
 @dataclass(frozen=True)
 class Server:
-    """pid: of the listening process; log: what it writes; home: of the user who logs in; path: for $PATH."""
+    """pid: of the listening process; log: what it writes; path: for $PATH, with an `ssh` that knows the server."""
 
     pid: int
     log: Path
-    home: Path
     path: str
 
     def connections(self) -> int:
@@ -78,13 +78,18 @@ def find_sshd(home: Path) -> tuple[Path, dict[str, str]]:
     Raises:
         ToolError: neither can be had, or no `ssh`, or no stand-in for an account that root's server needs.
     """
-    if not shutil.which("ssh") or not shutil.which("ssh-keygen"):
-        raise ToolError("no ssh")
-    mine = home / "sshd"
-    if not Path("/usr/sbin/sshd").exists() or os.getuid() == 0:
+    require("ssh", "to try devices with")
+    require("ssh-keygen", "to try devices with")
+    system, mine = Path("/usr/sbin/sshd"), home / "sshd"
+    if not system.exists() or lacks_account():
         fetch_packages(PACKAGES, mine, lambda _: None)
-    sshd = next(path for path in (Path("/usr/sbin/sshd"), mine / "usr/sbin/sshd") if path.exists())
-    return sshd, {"LD_LIBRARY_PATH": f"{mine}/{LIBRARIES}:{mine}/lib/x86_64-linux-gnu"}
+    libraries = {"LD_LIBRARY_PATH": f"{mine}/{LIBRARIES}:{mine}/lib/x86_64-linux-gnu"}
+    return (system if system.exists() else mine / "usr/sbin/sshd"), libraries
+
+
+def lacks_account() -> bool:
+    """Whether we are root, whose server demands an account of its own, and there is none."""
+    return os.getuid() == 0 and "sshd" not in {account.pw_name for account in pwd.getpwall()}
 
 
 @contextlib.contextmanager
@@ -105,17 +110,18 @@ def serve(folder: Path, home: Path) -> Iterator[Server]:
     program = folder / "bin" / "ssh"
     program.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {folder}/client "$@"\n')
     program.chmod(0o755)
-    login = Path(user.pw_dir)
-    made = os.getuid() == 0 and not PRIVILEGE_SEPARATION.exists()
     if os.getuid() == 0:
-        environment |= _pretend_accounts(folder, user)
-        login = folder / "login"
         PRIVILEGE_SEPARATION.mkdir(mode=0o755, exist_ok=True)
+    if lacks_account():
+        environment |= _pretend_accounts(folder, user)
     log = folder / "log"
-    with log.open("wb") as errors:
-        process = subprocess.Popen(
-            [sshd, "-D", "-e", "-f", folder / "server"], stderr=errors, env={**os.environ, **environment}
-        )
+    try:
+        with log.open("wb") as errors:
+            process = subprocess.Popen(
+                [sshd, "-D", "-e", "-f", folder / "server"], stderr=errors, env={**os.environ, **environment}
+            )
+    except OSError as error:
+        raise ToolError(f"sshd does not start: {error}") from error
     try:
         for _ in range(100):
             if "Server listening" in log.read_text() or process.poll() is not None:
@@ -123,12 +129,10 @@ def serve(folder: Path, home: Path) -> Iterator[Server]:
             time.sleep(0.05)
         if process.poll() is not None:
             raise ToolError(f"sshd does not start: {log.read_text().strip()}")
-        yield Server(process.pid, log, login, f"{folder / 'bin'}:{os.environ['PATH']}")
+        yield Server(process.pid, log, f"{folder / 'bin'}:{os.environ['PATH']}")
     finally:
         process.terminate()
         process.wait()
-        if made:
-            shutil.rmtree(PRIVILEGE_SEPARATION, ignore_errors=True)
 
 
 def _pretend_accounts(folder: Path, user: pwd.struct_passwd) -> dict[str, str]:

@@ -99,6 +99,7 @@ NOT_READY = [
     ({"devices": ["9A1X\tno permissions (user not in plugdev group)"]}, r"9A1X is listed as no permissions .*udev"),
     ({"push": [1, "adb: error: failed to copy: remote No space left on device"]},
      r"benchmark_model could not be pushed to /data/.* \(adb: error: .*No space left on device\).*free some space"),
+    ({"shell": [("mktemp", 0, "WARNING: linker\n")]}, r"pixel: `mktemp` there printed 'WARNING: linker', expected"),
     ({"shell": [("mktemp", 1, "mktemp: Failed: Permission denied\n")]}, r"pixel: adb could not run `mktemp` there"),
 ]  # fmt: skip
 

@@ -17,7 +17,7 @@ import ssh_server
 import tiny_models
 
 from compress.errors import ConnectionLost, ModelError, RecipeError, ToolError
-from compress.targets import Session, encode
+from compress.targets import Session, encode, ssh, ssh_connection
 from compress.targets.ssh import SshDevice, find_destination_fault, open_device
 
 
@@ -126,6 +126,24 @@ def test_what_is_not_reached_is_one_line(
         open_device(board(**changes))
     assert "\n" not in str(caught.value)
     assert list(there.iterdir()) == []
+
+
+def test_an_answer_that_does_not_come(
+    board: Callable[..., SshDevice], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ssh_connection, "HELLO_S", 1.0)
+    (tmp_path / "slow").write_text("#!/bin/sh\nexec sleep 5\n")
+    (tmp_path / "slow").chmod(0o755)
+    with pytest.raises(ToolError, match="pi4: board did not answer within 1 s, expected an answer in a few"):
+        open_device(board(python=str(tmp_path / "slow")))
+
+
+def test_a_python_that_is_too_old(board: Callable[..., SshDevice], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh, "OLDEST_PYTHON", (3, 99))
+    with pytest.raises(
+        ToolError, match=r"pi4: .*python there is Python 3\.11\.\d+, expected 3.99 or later; name another"
+    ):
+        open_device(board())
 
 
 def test_without_ssh(board: Callable[..., SshDevice], monkeypatch: pytest.MonkeyPatch) -> None:
