@@ -170,6 +170,7 @@ def drop_during(server: ssh_server.Server, there: Path, job: Callable[[], object
 
     def drop() -> None:
         wait_until(lambda: len(works_in(there)) == 2)
+        time.sleep(0.3)  # by then it has opened the model, and would go on without its folder
         server.drop()
 
     thread = threading.Thread(target=drop)
