@@ -31,6 +31,8 @@ CARETAKER = Path(runtimes.__file__).with_name("caretaker.py")
 CONNECT_S, HELLO_S, COPY_S, END_S = 15, 60.0, 900.0, 5.0
 LOST_S = 1.0
 """By then a connection that has broken is seen to be, once something on it has failed."""
+SESSIONS = 4
+"""At once: the caretaker, a worker for each runtime, a copy."""
 SSH_FAILED, NOT_FOUND = 255, (126, 127)
 OPTIONS = {
     "BatchMode": "yes",
@@ -212,6 +214,10 @@ class Connection:
             ) from error
         if done.returncode == SSH_FAILED:
             self.check()
+            raise ToolError(
+                f"{self.name}: {self._destination} gives one connection too few sessions, expected {SESSIONS} at once; "
+                f"raise MaxSessions in its sshd_config"
+            )
         if done.returncode:
             raise ToolError(self.describe_full(_last(done.stderr.decode(errors="replace"))))
 

@@ -24,6 +24,7 @@ PRIVILEGE_SEPARATION = Path("/run/sshd")  # an empty folder, which a server of r
 
 SERVER = """\
 Port {port}
+Port {narrow}
 ListenAddress 127.0.0.1
 HostKey {folder}/host
 AuthorizedKeysFile {folder}/user.pub
@@ -31,11 +32,15 @@ PidFile {folder}/pid
 UsePAM no
 StrictModes no
 PasswordAuthentication no
+Match LocalPort {narrow}
+  MaxSessions 1
 """
 
 CLIENT = """\
 Host off
   Port 1
+Host narrow
+  Port {narrow}
 Host stranger
   UserKnownHostsFile /dev/null
   StrictHostKeyChecking no
@@ -87,6 +92,14 @@ def find_sshd(home: Path) -> tuple[Path, dict[str, str]]:
     return (system if system.exists() else mine / "usr/sbin/sshd"), libraries
 
 
+def find_ports() -> tuple[int, int]:
+    """Two that are free."""
+    with socket.socket() as one, socket.socket() as other:
+        for each in (one, other):
+            each.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
+
+
 def lacks_account() -> bool:
     """Whether we are root, whose server demands an account of its own, and there is none."""
     return os.getuid() == 0 and "sshd" not in {account.pw_name for account in pwd.getpwall()}
@@ -98,14 +111,12 @@ def serve(folder: Path, home: Path) -> Iterator[Server]:
     sshd, environment = find_sshd(home)
     for key in ("host", "user", "other"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key], check=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port, narrow = find_ports()
     user = pwd.getpwuid(os.getuid())
     kind, key, *_ = (folder / "host.pub").read_text().split()
-    (folder / "known").write_text(f"[127.0.0.1]:{port} {kind} {key}\n")
-    (folder / "server").write_text(SERVER.format(port=port, folder=folder))
-    (folder / "client").write_text(CLIENT.format(port=port, folder=folder, user=user.pw_name))
+    (folder / "known").write_text("".join(f"[127.0.0.1]:{each} {kind} {key}\n" for each in (port, narrow)))
+    (folder / "server").write_text(SERVER.format(port=port, narrow=narrow, folder=folder))
+    (folder / "client").write_text(CLIENT.format(port=port, narrow=narrow, folder=folder, user=user.pw_name))
     (folder / "bin").mkdir()
     program = folder / "bin" / "ssh"
     program.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {folder}/client "$@"\n')

@@ -146,6 +146,14 @@ def test_a_python_that_is_too_old(board: Callable[..., SshDevice], monkeypatch: 
         open_device(board())
 
 
+def test_a_server_that_allows_one_session(board: Callable[..., SshDevice], models: Path) -> None:
+    with (
+        open_device(board("narrow")) as session,
+        pytest.raises(ToolError, match="pi4: narrow gives one connection too few sessions, expected 4 at once"),
+    ):
+        session.describe(models / "float.onnx")
+
+
 def test_without_ssh(board: Callable[..., SshDevice], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(ToolError, match="`ssh` was not found on PATH, expected it to reach pi4"):
