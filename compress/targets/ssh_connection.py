@@ -77,7 +77,10 @@ class Connection:
         self.name = name
         self._destination = destination
         self._sent: set[str] = set()
-        self._local = Path(tempfile.mkdtemp(prefix="compress-ssh-"))
+        try:
+            self._local = Path(tempfile.mkdtemp(prefix="compress-ssh-"))
+        except OSError as error:
+            raise ToolError(f"{name}: no temporary folder here ({error}), expected room for one; set TMPDIR") from error
         try:
             with (self._local / "stderr.txt").open("wb") as errors:
                 self._master = subprocess.Popen(
@@ -123,20 +126,12 @@ class Connection:
         return name
 
     def fetch(self, name: str, file: Path) -> None:
-        """Copy a file from our folder there.
-
-        Raises:
-            ConnectionLost, ToolError.
-        """
+        """Copy a file from our folder there; raises as `send`."""
         with file.open("wb") as target:
             self._copy(f"cat < {shlex.quote(name)}", stdout=target)
 
     def check(self) -> None:
-        """Whether it still stands, once something on it has failed.
-
-        Raises:
-            ConnectionLost: it does not.
-        """
+        """Raise ConnectionLost if it no longer stands, once something on it has failed."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._master.wait(LOST_S)
             raise ConnectionLost(

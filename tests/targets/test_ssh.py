@@ -16,9 +16,9 @@ import pytest
 import ssh_server
 import tiny_models
 
-from compress.errors import ConnectionLost, ModelError, RecipeError, ToolError
+from compress.errors import ConnectionLost, ModelError, ToolError
 from compress.targets import Session, encode, ssh, ssh_connection
-from compress.targets.ssh import SshDevice, find_destination_fault, open_device
+from compress.targets.ssh import SshDevice, open_device
 
 
 @pytest.fixture(scope="module")
@@ -154,6 +154,12 @@ def test_a_server_that_allows_one_session(board: Callable[..., SshDevice], model
         session.describe(models / "float.onnx")
 
 
+def test_without_a_temporary_folder_here(board: Callable[..., SshDevice], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    with pytest.raises(ToolError, match=r"pi4: no temporary folder here .* set TMPDIR"):
+        open_device(board())
+
+
 def test_without_ssh(board: Callable[..., SshDevice], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(ToolError, match="`ssh` was not found on PATH, expected it to reach pi4"):
@@ -250,35 +256,3 @@ def test_a_full_disk_there(board: Callable[..., SshDevice], there: Path, models:
             ToolError, match=r"pi4: a file could not be written to .*No space left on device.*free some"
         ):
             session.describe(models / "float.onnx")
-
-
-@pytest.mark.parametrize("destination", ["pi@raspberry", "pi", "pi4.local", "me@10.0.0.7", "u0_a1@phone", "pi@fe80::1"])
-def test_destinations(destination: str) -> None:
-    assert find_destination_fault(destination) is None
-
-
-@pytest.mark.parametrize(
-    "destination",
-    [
-        "",
-        "-oProxyCommand=id",
-        "pi@-oProxyCommand=id",
-        "a b",
-        "pi@",
-        "@pi",
-        "pi;id",
-        "$(id)",
-        "pi\n",
-        "pi@ras%h",
-        "ssh://pi",
-    ],
-)
-def test_what_is_no_destination_never_reaches_ssh(destination: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("subprocess.Popen", None)
-    assert "is no ssh destination, expected user@host" in str(find_destination_fault(destination))
-    with pytest.raises(RecipeError, match=r"target pi4: .* is no ssh destination"):
-        open_device(SshDevice(name="pi4", destination=destination))
-
-
-def test_a_port_has_a_key_of_its_own() -> None:
-    assert "'pi@raspberry:2222' holds a port" in str(find_destination_fault("pi@raspberry:2222"))
