@@ -1,4 +1,4 @@
-"""Measure any model file: its audit, latency on the host, exact instructions on emulated ARM64 cores.
+"""Measure any model file: its audit, latency on the host and on devices, exact instructions on emulated ARM64 cores.
 
 The statistics are imported once there is something to describe: a file that is no model is refused at once.
 """
@@ -6,7 +6,6 @@ The statistics are imported once there is something to describe: a file that is 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import sys
 from collections.abc import Mapping
@@ -16,14 +15,14 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from compress.errors import ModelError, RecipeError
 from compress.export.audit import audit_in_child
 from compress.store import file_sha256
 from compress.targets import Session, arm64, core_names, open_session
+from compress.targets.adb import AdbDevice, Phone
+from compress.targets.addresses import FORMS, DeviceOptions, is_address, read_address
+from compress.targets.ssh import SshDevice, SshSession, open_device
 from compress.types import Artifact, Format, Json, Measurement, Precision, TensorSpec
 
 WARMUP = 10
@@ -61,36 +60,40 @@ def bench_file(
     threads: int,
     seed: int,
     timeout_s: float,
+    options: DeviceOptions | None = None,
 ) -> Bench:
     """Audit a file and measure it on each target, on one random input.
 
     Args:
         file: .onnx or .tflite, with one input.
-        targets: `host` or names of emulated cores.
+        targets: `host`, names of emulated cores, or addresses of devices.
         home: where the ARM64 runtimes are kept; installed there if a core is asked for.
-        inferences: timed on the host.
-        threads: on the host.
+        inferences: timed on the host and on devices.
+        threads: on the host and on devices.
         seed: of the random input, uniform in [0, 1) before quantisation.
         timeout_s: for one job on one target; the model counts as unusable after it.
+        options: of the devices.
 
     Raises:
-        RecipeError: an unknown target.
+        RecipeError: an unknown target, or an option is missing.
         ModelError: the file is missing, is no model, or its runtime cannot open or run it.
-        ToolError: the ARM64 runtimes cannot be had here.
+        ToolError: the ARM64 runtimes cannot be had here, or a device is not reached.
     """
-    known = ("host", *core_names())
     targets = tuple(dict.fromkeys(targets))
-    for target in targets:
-        if target not in known:
-            raise RecipeError(f"--target {target}: unknown; expected one of {', '.join(known)}")
+    devices = _find_devices(targets, options or DeviceOptions(), timeout_s)
     if file.suffix not in FORMATS:
         raise ModelError(f"{file}: suffix is {file.suffix or 'missing'}; expected .onnx or .tflite; {_advise(file)}")
     audit = audit_in_child(file)
-    if set(targets) != {"host"}:
+    if not {"host", *devices} >= set(targets):
         arm64.install(home, lambda text: print(text, file=sys.stderr))
     measurements: list[Measurement] = []
+    info = None
     for target in targets:
-        with open_session(target, home, timeout_s=timeout_s) as session:
+        device = devices.get(target)
+        if isinstance(device, AdbDevice):
+            measurements.append(_time_by_tool(device, file, inferences, threads))
+            continue
+        with open_device(device) if device else open_session(target, home, timeout_s=timeout_s) as session:
             info = session.describe(file)
             sample = _random_input(file, info.inputs, seed)
             _refuse_dead(file, target, session.run(file, sample))
@@ -98,6 +101,9 @@ def bench_file(
                 measurements.append(_time(session, file, sample, inferences, threads, info.runtime))
             else:
                 measurements += _count(session, file, sample, info.runtime)
+    if info is None:
+        with open_session("host", home, timeout_s=timeout_s) as session:
+            info = session.describe(file)
     artifact = Artifact(
         name=file.name,
         role="file",
@@ -110,6 +116,17 @@ def bench_file(
         outputs=info.outputs,
     )
     return Bench(artifact=artifact, audit=audit, measurements=tuple(measurements))
+
+
+def _find_devices(
+    targets: tuple[str, ...], options: DeviceOptions, timeout_s: float
+) -> dict[str, SshDevice | AdbDevice]:
+    """The devices among the targets; RecipeError for what is no target."""
+    known = ("host", *core_names())
+    for target in targets:
+        if target not in known and not is_address(target):
+            raise RecipeError(f"--target {target}: unknown; expected one of {', '.join(known)}, {FORMS}")
+    return {target: read_address(target, options, timeout_s) for target in targets if is_address(target)}
 
 
 def _refuse_dead(file: Path, target: str, outputs: NDArray[np.generic]) -> None:
@@ -142,43 +159,6 @@ def _precision(audit: Json) -> Precision | Literal["mixed"]:
     return _SCHEMES.get(max(stored, key=stored.__getitem__, default="float32"), "mixed")
 
 
-def _describe_macs(audit: Json) -> str:
-    unknown = audit["unknown_ops"]
-    if not unknown:
-        return f"{audit['macs']:,} MACs"
-    kinds = ", ".join(f"{count} {kind}" for kind, count in unknown.items())
-    return f"at least {audit['macs']:,} MACs (unknown: those of {kinds})"
-
-
-def print_bench(bench: Bench, console: Console, *, as_json: bool) -> None:
-    """A table for a person, or JSON for a program."""
-    if as_json:
-        print(json.dumps(dataclasses.asdict(bench), indent=1, sort_keys=True, allow_nan=False))
-        return
-    audit = bench.audit
-    console.print(
-        f"[bold]{escape(bench.artifact.name)}[/]  {bench.artifact.size_bytes:,} bytes,"
-        f" {audit['parameters']:,} parameters, {_describe_macs(audit)}, {audit['int8_op_share']:.0%} int8 operators",
-        highlight=False,
-    )
-    table = Table(box=None, pad_edge=False)
-    for column in ("target", "runtime", "what", "value"):
-        table.add_column(column, justify="right" if column == "value" else "left")
-    for measurement in bench.measurements:
-        for what, value in _lines(measurement):
-            table.add_row(measurement.target, measurement.runtime, what, value)
-    console.print(table, highlight=False)
-
-
-def _lines(measurement: Measurement) -> list[tuple[str, str]]:
-    details = measurement.details
-    if measurement.metric == "latency_ms":
-        threads = f"{details['threads']} thread" + ("s" if details["threads"] > 1 else "")
-        return [(f"{p}, {threads}, n={measurement.n}", f"{details[p]:.3f} ms") for p in ("p50", "p90", "p99")]
-    what = {"instructions": "instructions", "executed_macs": "executed MACs"}[measurement.metric]
-    return [(f"{what} of one inference", f"{measurement.value:,.0f}")]
-
-
 def _random_input(file: Path, inputs: tuple[TensorSpec, ...], seed: int) -> NDArray[np.generic]:
     if len(inputs) != 1:
         raise ModelError(
@@ -207,8 +187,25 @@ def _time(
     rounds = next(n for n in range(min(MOST_ROUNDS, inferences), 0, -1) if inferences % n == 0)
     n = inferences // rounds
     samples = [session.time(file, sample, warmup=WARMUP, n=n, threads=threads) for _ in range(rounds)]
-    details = {"threads": threads, "warmup": WARMUP, "machine": machine_facts()}
-    return latency(file_sha256(file), samples, runtime=runtime, target="host", details=details)
+    machine = session.machine if isinstance(session, SshSession) else machine_facts()
+    details = {"threads": threads, "warmup": WARMUP, "machine": machine}
+    return latency(file_sha256(file), samples, runtime=runtime, target=session.target, details=details)
+
+
+def _time_by_tool(device: AdbDevice, file: Path, inferences: int, threads: int) -> Measurement:
+    from compress.measure.latency import tool_latency
+
+    with Phone(device) as phone:
+        run = phone.benchmark(file, threads=threads, warmup=WARMUP, inferences=inferences)
+    details = {"threads": threads, "warmup": WARMUP, "machine": phone.machine, "tool": [dataclasses.asdict(run)]}
+    return tool_latency(
+        file_sha256(file),
+        [run.mean_ms * 1e6],
+        [run.inferences],
+        runtime=phone.runtime,
+        target=device.name,
+        details=details,
+    )
 
 
 def _count(session: Session, file: Path, sample: NDArray[np.generic], runtime: str) -> tuple[Measurement, ...]:

@@ -28,6 +28,9 @@ app = typer.Typer(
     " missing, 5 no verdict, 70 internal bug, 75 another run holds the lock, 130/143 interrupted.",
 )
 
+DevicePython = Annotated[str, typer.Option(help="Of ssh devices: the command of a Python there with the runtimes.")]
+DevicePort = Annotated[int | None, typer.Option(min=1, max=65535, help="Of ssh devices, if not ~/.ssh/config's.")]
+BenchmarkModel = Annotated[Path | None, typer.Option(help="Of adb devices: LiteRT's program for the phone, a file.")]
 RunFolder = Annotated[Path, typer.Argument(help="A folder that `compress run` has written.", show_default=False)]
 
 
@@ -185,17 +188,27 @@ def bench(
     file: Annotated[Path, typer.Argument(help="A model file, .onnx or .tflite.", show_default=False)],
     target: Annotated[
         list[str] | None,
-        typer.Option("--target", "-t", help="host, or an emulated core such as cortex-a76; may be repeated."),
+        typer.Option(
+            "--target",
+            "-t",
+            help="host, an emulated core such as cortex-a76, ssh:user@host, adb:SERIAL, or adb for the one phone that"
+            " is connected; may be repeated.",
+        ),
     ] = None,
-    inferences: Annotated[int, typer.Option(min=1, help="Timed inferences on the host.")] = 100,
-    threads: Annotated[int, typer.Option(min=1, help="Threads on the host.")] = 1,
+    inferences: Annotated[int, typer.Option(min=1, help="Timed inferences on the host and on devices.")] = 100,
+    threads: Annotated[int, typer.Option(min=1, help="Threads on the host and on devices.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of the random input.")] = 0,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that one job on one target may take.")] = 600,
     as_json: Annotated[bool, typer.Option("--json", help="Print measurements as JSON.")] = False,
+    python: DevicePython = "python3",
+    port: DevicePort = None,
+    benchmark_model: BenchmarkModel = None,
 ) -> None:
-    """Audit and measure any model file: latency on the host, exact instructions on ARM64 cores."""
-    from compress.bench import bench_file, print_bench
+    """Audit and measure any model file: latency on the host and on devices, exact instructions on ARM64 cores."""
+    from compress.bench import bench_file
+    from compress.bench_print import print_bench
     from compress.home import default_home
+    from compress.targets.addresses import DeviceOptions
 
     result = bench_file(
         file,
@@ -205,6 +218,7 @@ def bench(
         threads=threads,
         seed=seed,
         timeout_s=timeout,
+        options=DeviceOptions(python=python, port=port, benchmark_model=benchmark_model),
     )
     print_bench(result, _console(), as_json=as_json)
 
@@ -226,12 +240,23 @@ def doctor(
     install: Annotated[
         bool, typer.Option("--install", help="Also fetch what is missing: the data and the ARM64 runtimes.")
     ] = False,
+    target: Annotated[
+        list[str] | None,
+        typer.Option("--target", "-t", help="Also look at a device: ssh:user@host, adb:SERIAL; may be repeated."),
+    ] = None,
+    python: DevicePython = "python3",
+    port: DevicePort = None,
+    benchmark_model: BenchmarkModel = None,
 ) -> None:
     """Say what this machine has, what is missing, and what still works without it."""
     from compress.doctor import diagnose
     from compress.home import default_home
+    from compress.targets.addresses import DeviceOptions
 
-    raise typer.Exit(diagnose(default_home(), _console(), install=install))
+    options = DeviceOptions(python=python, port=port, benchmark_model=benchmark_model)
+    raise typer.Exit(
+        diagnose(default_home(), _console(), install=install, targets=tuple(target or ()), options=options)
+    )
 
 
 def _console() -> Any:

@@ -6,6 +6,7 @@ import platform
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -15,8 +16,19 @@ from packaging.requirements import Requirement
 from rich.console import Console
 from rich.markup import escape
 
-from compress.errors import EXIT_ENVIRONMENT, EXIT_PASS, CompressError, InstructionError, ModelError, ToolError
+from compress.errors import (
+    EXIT_ENVIRONMENT,
+    EXIT_PASS,
+    CompressError,
+    InstructionError,
+    ModelError,
+    RecipeError,
+    ToolError,
+)
 from compress.targets import HOST, arm64, core_names, open_session
+from compress.targets.adb import AdbDevice, Phone
+from compress.targets.addresses import FORMS, DeviceOptions, is_address, read_address
+from compress.targets.ssh import SshDevice, open_device
 
 State = Literal["ok", "missing", "absent"]
 MARKS = {"ok": "[green]✓[/]", "missing": "[red]✗[/]", "absent": "[yellow]·[/]"}
@@ -29,7 +41,8 @@ NO_MODELS = {".onnx": b"\xff" * 64, ".tflite": b"\0\0\0\0TFL3" + b"\xff" * 64}
 class Finding:
     """One line of the diagnosis.
 
-    state: `ok`; `missing`: nothing works without it; `absent`: the rest works, `text` says what does not.
+    state: `ok`; `missing`: nothing works without it, or it was asked for; `absent`: the rest works, `text` says what
+        does not.
     """
 
     name: str
@@ -37,12 +50,30 @@ class Finding:
     text: str
 
 
-def diagnose(home: Path, console: Console, *, install: bool) -> int:
+def diagnose(
+    home: Path,
+    console: Console,
+    *,
+    install: bool,
+    targets: tuple[str, ...] = (),
+    options: DeviceOptions | None = None,
+) -> int:
     """Print one line per piece; with `install`, fetch the data and the ARM64 runtimes first.
 
+    Args:
+        home: where they are kept.
+        console: to print on.
+        install: whether to fetch.
+        targets: addresses of devices to look at too.
+        options: of these devices.
+
     Returns:
-        The exit code: 4 if something is missing that every run needs, else 0.
+        The exit code: 4 if something is missing that every run needs, or a device that was asked for, else 0.
+
+    Raises:
+        RecipeError: a target is no address of a device, or an option is missing.
     """
+    devices = [_read_device(target, options or DeviceOptions()) for target in targets]
     checks: tuple[Callable[[], Finding], ...] = (
         _python,
         _packages,
@@ -51,6 +82,7 @@ def diagnose(home: Path, console: Console, *, install: bool) -> int:
         lambda: _disk(home),
         lambda: _data(home, install=install),
         lambda: _arm64(home, console, install=install),
+        *(partial(_device, device) for device in devices),
     )
     worst = EXIT_PASS
     for check in checks:
@@ -188,3 +220,26 @@ def _arm64(home: Path, console: Console, *, install: bool) -> Finding:
         mend = f"remove {found.folder} and run `compress doctor --install`"
         return Finding(name=name, state="absent", text=f"{fault}; {mend}; {without}")
     return Finding(name=name, state="ok", text=f"{runtimes} start on an emulated {core}, in {found.folder}")
+
+
+def _read_device(target: str, options: DeviceOptions) -> SshDevice | AdbDevice:
+    if not is_address(target):
+        raise RecipeError(f"--target {target}: is no device; expected {FORMS}; everything else is looked at anyway")
+    return read_address(target, options, timeout_s=60)
+
+
+def _device(device: SshDevice | AdbDevice) -> Finding:
+    try:
+        if isinstance(device, AdbDevice):
+            with Phone(device) as phone:
+                text = f"{phone.machine['board']}, {phone.machine['processor']}, takes {phone.runtime}"
+            return Finding(name=device.name, state="ok", text=text)
+        with open_device(device) as session:
+            machine, runtimes = session.machine, session.runtimes
+    except ToolError as error:
+        return Finding(name=device.name, state="missing", text=str(error).removeprefix(f"{device.name}: "))
+    if not runtimes:
+        text = f"{device.python} there has neither runtime; expected ai-edge-litert or onnxruntime; install one there"
+        return Finding(name=device.name, state="missing", text=text)
+    text = f"{' and '.join(runtimes.values())}, {machine['processor']}, governor {machine['governor']}"
+    return Finding(name=device.name, state="ok", text=text)

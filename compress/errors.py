@@ -6,6 +6,7 @@
     ├── ModelError                 3   a model or a model file is unusable
     │   └── InstructionError       3   it, or its runtime, needs an instruction that the target's processor lacks
     ├── ToolError                  4   a tool, a package or a permission is missing
+    │   └── ConnectionLost         4   a device was reached, and then no more
     ├── NoVerdictError             5   the run ended without a verdict
     └── LockedError               75   another run holds the lock
 
@@ -56,6 +57,10 @@ class ToolError(CompressError):
     """The environment lacks something: a tool, a package, a permission, disk space."""
 
     exit_code = EXIT_ENVIRONMENT
+
+
+class ConnectionLost(ToolError):
+    """A device was reached, and then no more: what was measured there is not kept."""
 
 
 class NoVerdictError(CompressError):

@@ -16,6 +16,7 @@ from compress.quantize import Float32
 from compress.recipe import Recipe
 from compress.run_folder import check_folder, write_run
 from compress.stages.context import Run, build_call
+from compress.stages.devices import measure_on_devices
 from compress.stages.evaluate import Died, Emulated, emulate, host_outputs, time_on_host
 from compress.stages.export import Exported, export_model, read_scheme, weights_artifact
 from compress.stages.measurements import measure
@@ -57,11 +58,12 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
         exported = _export(run, trained, tuned)
         outputs = {each.artifact.sha256: host_outputs(run, each) for each in exported}
         emulated, died, notes = _emulate(run, exported)
+        devices, device_notes = measure_on_devices(run, exported)
         latencies = time_on_host(run, exported)
         classes = {each.sha256: classify_test(run, each) for each in trained}
         weights = tuple(weights_artifact(each) for each in trained)
         artifacts = (*(each.artifact for each in exported), *weights)
-        measurements = measure(run, trained, exported, outputs, classes, emulated, died, latencies)
+        measurements = measure(run, trained, exported, outputs, classes, emulated, died, devices, latencies)
         results = Results(
             name=recipe.name,
             artifacts=artifacts,
@@ -69,7 +71,7 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
             verdicts=judge(recipe.budgets, artifacts, measurements),
             audits={each.artifact.sha256: each.audit for each in exported},
             provenance=provenance(run, trained, exported),
-            notes=(*note_small_test(run), *notes),
+            notes=(*note_small_test(run), *notes, *device_notes),
         )
         models = {each.artifact.path: each.file for each in exported}
         models |= {artifact.path: each.path for artifact, each in zip(weights, trained, strict=True)}

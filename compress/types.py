@@ -41,7 +41,7 @@ METRICS: Mapping[str, str] = {
     "macs": "count",  # multiply-accumulates of one inference, read from the graph
     "executed_macs": "count",  # multiply-accumulates of one inference, from the executed opcodes
     "instructions": "count",  # ARM64 instructions of one steady-state inference
-    "latency_ms": "ms",  # wall time of one inference on a real target; value is the median (p50)
+    "latency_ms": "ms",  # wall time of one inference on a real target; the median (p50) where samples are known
     "size_bytes": "bytes",
     "int8_op_share": "fraction",  # share of compute operators that run on integers
     "conversions": "count",  # quantisations and dequantisations at run time, read from the graph
@@ -100,14 +100,15 @@ class Measurement:
     """One measured number, with what it takes to believe it.
 
     metric: a key of METRICS; unit must be METRICS[metric].
-    value: finite. For `latency_ms` the median of `samples`.
-    samples: the raw observations, where there are several; value's unit.
+    value: finite. For `latency_ms` the median of `samples`; where a tool took them and kept only their mean, that
+        mean, and `details["statistic"]` is `mean`.
+    samples: the raw observations, where there are several and they are known; value's unit.
     n: how many observations (images, inferences) stand behind the value.
     interval: 95 % interval (low, high), where one is known.
     artifact: sha256 of what was measured.
     reference: sha256 of what it was compared with, for differences and agreements.
     runtime: e.g. `litert 2.3.0`, `onnxruntime 1.32.0`, `torch 2.13.0`; `file` for static figures.
-    target: `host`, or the emulated core, e.g. `cortex-a76`.
+    target: `host`, the emulated core, e.g. `cortex-a76`, or the recipe's name of a device.
     split: which split of the task the images came from, where images were used.
     details: anything else worth keeping (instruction classes, percentiles, threads); JSON-able.
     """

@@ -76,6 +76,14 @@ def test_several_teachers_are_a_recipe(mine: Path) -> None:
     assert len(load_recipe(mine / "mine.yaml").more_teachers) == 2
 
 
+def test_devices_are_a_recipe(mine: Path) -> None:
+    (devices,) = re.findall(r"```yaml\n(benchmark:\n  devices:.*?)```", README, re.DOTALL)
+    (mine / "mine.yaml").write_text(QUICKSTART.partition("\nbenchmark:")[0] + "\n" + devices)
+    recipe = load_recipe(mine / "mine.yaml")
+    assert [device.name for device in recipe.benchmark.devices or ()] == ["pi4", "pixel"]
+    assert {budget.target for budget in recipe.budgets} == {"pi4"}
+
+
 def test_every_scheme_is_in_the_table() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)) == set(get_args(Scheme))
 

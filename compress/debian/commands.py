@@ -59,12 +59,12 @@ def run(command: Sequence[str], *, purpose: str, folder: Path, environment: Mapp
     if done.returncode:
         raise ToolError(
             f"could not {purpose}: `{Path(command[0]).name}` ended with status {done.returncode}: "
-            f"{_find_words(done.stdout)}; expected status 0; mend that and try again"
+            f"{find_words(done.stdout)}; expected status 0; mend that and try again"
         )
     return done.stdout
 
 
-def _find_words(output: str) -> str:
+def find_words(output: str) -> str:
     """The first line that calls itself an error, else the last."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     return next((line for line in lines if ERROR.search(line)), lines[-1] if lines else "it said nothing")

@@ -2,7 +2,7 @@
 
     of                                  metrics                                   against
     a file on the host                  max_abs_difference, sqnr_db, bit_exact    `torch`: the graph it was written from
-    a file on an emulated core          max_abs_difference, sqnr_db, bit_exact    `host`: the same file on the host
+    a file on a core or a device        max_abs_difference, sqnr_db, bit_exact    `host`: the same file on the host
     a file on the host                  agreement                                 `other_format`: the same graph's file
     a student's file or weights         accuracy_drop                             `teacher`: in the same format
     the student's weights               agreement, gap_recovered                  `teacher`: its weights

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from compress.measure.comparison import Reference
 from compress.measure.rounds import ratio_of_medians, summarize_latency
@@ -18,7 +18,7 @@ class Baseline:
     """What a latency is compared with.
 
     reference: whose latency it is.
-    samples_ns: (rounds, inferences), from the same rounds.
+    samples_ns: (rounds, inferences), or the means of the rounds (rounds, 1); from the same rounds.
     """
 
     reference: Reference
@@ -48,14 +48,7 @@ def latency(
     summary = summarize_latency(samples)
     found: dict[str, Json] = {"p50": summary.p50, "p90": summary.p90, "p99": summary.p99, "rounds": summary.rounds}
     if baseline is not None:
-        ratio = ratio_of_medians(np.atleast_2d(np.asarray(baseline.samples_ns)) / 1e6, samples)
-        interval = list(ratio.interval) if ratio.interval else None
-        found["speedup"] = {
-            "value": ratio.value,
-            "interval": interval,
-            "reference": baseline.reference.sha256,
-            **baseline.reference.details(),
-        }
+        found["speedup"] = _speed_up(baseline, samples)
     return Measurement(
         metric="latency_ms",
         unit="ms",
@@ -69,6 +62,59 @@ def latency(
         interval=summary.median_interval,
         details={**found, **details},
     )
+
+
+def tool_latency(
+    artifact: str,
+    means_ns: ArrayLike,
+    inferences: Sequence[int],
+    *,
+    runtime: str,
+    target: str,
+    details: Mapping[str, Json],
+    baseline: Baseline | None = None,
+) -> Measurement:
+    """The mean of single inferences that a tool timed without telling each: there is no median and no sample.
+
+    Args:
+        artifact: sha256.
+        means_ns: (rounds,) mean duration in each round, in nanoseconds.
+        inferences: (rounds,) how many a round had.
+        runtime: name and version.
+        target: a real machine.
+        details: threads, warm-up, machine facts, and whatever else the tool told.
+        baseline: as for `latency`, of the means of its rounds.
+    """
+    rounds = np.reshape(np.asarray(means_ns), (-1, 1)) / 1e6
+    mean = float(np.average(rounds[:, 0], weights=inferences))
+    found: dict[str, Json] = {"statistic": "mean", "rounds": len(rounds), "round_means_ms": rounds[:, 0].tolist()}
+    interval = summarize_latency(rounds).median_interval
+    if interval is not None:  # that of the rounds' geometric mean
+        interval = min(interval[0], mean), max(interval[1], mean)
+    if baseline is not None:
+        found["speedup"] = _speed_up(baseline, rounds)
+    return Measurement(
+        metric="latency_ms",
+        unit="ms",
+        value=mean,
+        n=sum(inferences),
+        artifact=artifact,
+        runtime=runtime,
+        target=target,
+        how="native",
+        interval=interval,
+        details={**found, **details},
+    )
+
+
+def _speed_up(baseline: Baseline, samples_ms: NDArray[np.float64]) -> Json:
+    ratio = ratio_of_medians(np.atleast_2d(np.asarray(baseline.samples_ns)) / 1e6, samples_ms)
+    return {
+        "value": ratio.value,
+        "interval": list(ratio.interval) if ratio.interval else None,
+        "reference": baseline.reference.sha256,
+        **baseline.reference.details(),
+    }
 
 
 def counts(

@@ -1,7 +1,7 @@
 """The recipe: one strict YAML file that says everything about a run.
 
 - `schema` is the recipe language: the keys, what they mean, their ranges and defaults; `training` is its part about
-  teachers and students. Read them first.
+  teachers and students, `benchmark` that about measuring. Read them first.
 - `load` turns a file into a `Recipe`, or into one error that names every mistake at file:line:column; how that is read
   and said, `compress.strict_yaml` holds.
 - `callables` imports what a recipe names and checks its arguments; loading a recipe therefore runs code.
@@ -10,18 +10,18 @@
 After loading nobody re-checks a recipe: a `Recipe` that exists is right.
 """
 
+from compress.recipe.benchmark import (
+    Arm64Config,
+    BenchmarkConfig,
+    DeviceConfig,
+    HostConfig,
+    TimingConfig,
+    VerifyConfig,
+)
 from compress.recipe.budgets import BudgetConfig
 from compress.recipe.calls import Call, ModelCall, TaskCall
 from compress.recipe.load import load_recipe
-from compress.recipe.schema import (
-    Arm64Config,
-    BenchmarkConfig,
-    HostConfig,
-    QuantizeConfig,
-    Recipe,
-    VerifyConfig,
-    artifact_name,
-)
+from compress.recipe.schema import QuantizeConfig, Recipe, artifact_name
 from compress.recipe.training import (
     AugmentConfig,
     DistillConfig,
@@ -39,6 +39,7 @@ __all__ = [
     "BenchmarkConfig",
     "BudgetConfig",
     "Call",
+    "DeviceConfig",
     "DistillConfig",
     "FeatureConfig",
     "HostConfig",
@@ -50,6 +51,7 @@ __all__ = [
     "StudentConfig",
     "TaskCall",
     "TeacherConfig",
+    "TimingConfig",
     "TrainConfig",
     "VerifyConfig",
     "artifact_name",

@@ -12,8 +12,17 @@ from pathlib import PurePath
 
 from pydantic_core import InitErrorDetails
 
-from compress.strict_yaml.wording import refusal
+from compress.recipe.rules import core_names
+from compress.strict_yaml.wording import did_you_mean, refusal
 from compress.types import FEWEST_ROUNDS, METRICS, MOST_SQNR_DB, Budget, Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedDevice:
+    """rounds: of the latencies there; gives_outputs: whether more than the latency of .tflite files is measured."""
+
+    rounds: int
+    gives_outputs: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +33,7 @@ class Plan:
     formats: of the model files.
     rounds: of the latencies on the host; None where they are not measured.
     cores: that are emulated.
+    devices: real ones, by name.
     compare_alone: whether a student is trained without the teacher.
     """
 
@@ -31,6 +41,7 @@ class Plan:
     formats: Collection[str]
     rounds: int | None
     cores: tuple[str, ...]
+    devices: Mapping[str, PlannedDevice]
     compare_alone: bool
 
 
@@ -57,12 +68,14 @@ _RULES: Mapping[str, _Rule] = {
     "executed_macs": _Rule(host=False, cores=True),
     "instructions": _Rule(host=False, cores=True),
 }
-"""Others are properties of model files (size, operators), or their latency: on the host, with an interval."""
+"""Others are properties of model files (size, operators), or their latency: on the host, with an interval. Devices
+measure the latency, and what is measured on the host as on cores."""
 
 
 def find_faults(budget: Budget, plan: Plan) -> list[InitErrorDetails]:
     """Why no run of the recipe could judge it, at the key to blame: its names, else what is measured of them."""
-    if faults := find_name_faults({"artifact": budget.artifact, "relative_to": budget.relative_to}, plan):
+    named = {"artifact": budget.artifact, "relative_to": budget.relative_to, "target": budget.target}
+    if faults := find_name_faults(named, plan):
         return faults
     found = _find_limit_fault(budget)
     for key, pattern in (("artifact", budget.artifact), ("relative_to", budget.relative_to)):
@@ -72,10 +85,10 @@ def find_faults(budget: Budget, plan: Plan) -> list[InitErrorDetails]:
 
 
 def find_name_faults(written: Mapping[str, Json], plan: Plan) -> list[InitErrorDetails]:
-    """A budget's globs match what the recipe makes, and each match has one reference of its own format.
+    """A budget's globs match what the recipe makes, each match has one reference of its format, the target exists.
 
     Args:
-        written: `artifact` and `relative_to`, of a budget that may be wrong otherwise.
+        written: `artifact`, `relative_to` and `target`, of a budget that may be wrong otherwise.
         plan: of the recipe.
     """
     faults, found = [], {}
@@ -86,6 +99,9 @@ def find_name_faults(written: Mapping[str, Json], plan: Plan) -> list[InitErrorD
             if not found[key]:
                 made = ", ".join(plan.names)
                 faults.append(_at(key, f"{pattern!r} matches no artifact of this recipe; it makes {made}"))
+    target, targets = written.get("target"), ("host", *core_names(), *plan.devices)
+    if isinstance(target, str) and target not in targets:
+        faults.append(_at("target", f"unknown target {target!r}{did_you_mean(target, targets)}"))
     if faults or len(found) < 2:
         return faults
     for name in found["artifact"]:
@@ -107,6 +123,8 @@ def _find_place_fault(budget: Budget, name: str, key: str, plan: Plan) -> tuple[
             return "target", f"{name}, the weights, are not run on {budget.target}; leave target out"
     elif not rule.host and not rule.cores:
         return key, f"{metric} is not measured of {name}, a model file; name {rule.weights}"
+    elif device := plan.devices.get(budget.target or ""):
+        return _find_device_fault(budget, name, key, rule, device)
     elif fault := _find_target_fault(budget, rule, plan):
         return fault
     if metric == "accuracy_drop" and name.startswith(("teacher-", "teacher.")):
@@ -135,13 +153,32 @@ def _find_target_fault(budget: Budget, rule: _Rule, plan: Plan) -> tuple[str, st
     return None
 
 
+def _find_device_fault(
+    budget: Budget, name: str, key: str, rule: _Rule, device: PlannedDevice
+) -> tuple[str, str] | None:
+    metric, target = budget.metric, budget.target
+    if metric == "latency_ms":
+        if device.gives_outputs or name.endswith(".tflite") or key == "relative_to":  # whose format is the artifact's
+            return None
+        return "target", f"{name} is not run on {target}: benchmark_model runs .tflite files; name one of those"
+    if not (rule.host and rule.cores):
+        return "target", f"{metric} is not measured on {target}, a device; leave target out, or name a core"
+    if not device.gives_outputs:
+        return "target", f"{metric} is not measured on {target}: over adb, latency_ms alone is; leave target out"
+    return None
+
+
 def _find_interval_fault(budget: Budget, plan: Plan) -> tuple[str, str] | None:
     if budget.judge != "interval":
         return None
     if not _RULES.get(budget.metric, _Rule()).interval:
         return "judge", f"{budget.metric} has no interval; leave judge out, which judges the estimate"
-    if budget.metric == "latency_ms" and plan.rounds is not None and plan.rounds < FEWEST_ROUNDS:
-        return "judge", f"a latency has no interval below {FEWEST_ROUNDS} rounds; raise benchmark.host.rounds"
+    if budget.metric == "latency_ms":
+        device = plan.devices.get(budget.target or "")
+        rounds = device.rounds if device else plan.rounds
+        if rounds is not None and rounds < FEWEST_ROUNDS:
+            where = f"the rounds of {budget.target}" if device else "benchmark.host.rounds"
+            return "judge", f"a latency has no interval below {FEWEST_ROUNDS} rounds; raise {where}"
     return None
 
 

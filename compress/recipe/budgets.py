@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ValidationError, ValidatorFunctionWrapHandler, model_validator
 
 from compress.recipe.budget_rules import Plan, find_faults, find_name_faults
-from compress.recipe.rules import known_metric, known_target, one_limit
+from compress.recipe.rules import known_metric, one_limit
 from compress.strict_yaml import Part
 from compress.strict_yaml.wording import all_errors
 from compress.types import Budget, Json
@@ -18,7 +18,7 @@ class BudgetConfig(Part):
 
     metric: Annotated[str, AfterValidator(known_metric)]
     artifact: str
-    target: Annotated[str, AfterValidator(known_target)] | None = None
+    target: str | None = None
     runtime: str | None = None
     at_most: float | None = None
     at_least: float | None = None

@@ -47,12 +47,27 @@ def known_core(name: str) -> str:
     return name
 
 
-def known_target(name: str) -> str:
-    """`host`, or an ARM64 core."""
-    targets = ("host", *core_names())
-    if name not in targets:
-        raise refusal(f"unknown target {name!r}{did_you_mean(name, targets)}")
-    return name
+def device_name(name: str) -> str:
+    """A name like a run's, which no other target has."""
+    if name in ("host", *core_names()):
+        raise refusal(f"{name} is a target already; choose another name for the device")
+    return run_name(name)
+
+
+def destination(written: str) -> str:
+    """Where ssh can go, and nothing that it could take for an option."""
+    from compress.targets.ssh import find_destination_fault
+
+    if fault := find_destination_fault(written):
+        raise refusal(fault)
+    return written
+
+
+def serial_number(written: str) -> str:
+    """What `adb devices` lists in its first column, or `any`."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.:-]*", written):
+        raise refusal(f"{written!r} is no serial number; expected one that `adb devices` lists, or any; correct it")
+    return written
 
 
 def core_names() -> tuple[str, ...]:

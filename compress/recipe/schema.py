@@ -20,10 +20,11 @@ from pydantic import (
     model_validator,
 )
 
-from compress.recipe.budget_rules import Plan
+from compress.recipe.benchmark import BenchmarkConfig, VerifyConfig
+from compress.recipe.budget_rules import Plan, PlannedDevice
 from compress.recipe.budgets import BudgetConfig, read_budget
 from compress.recipe.calls import TaskCall, calls_in
-from compress.recipe.rules import distinct, known_core, readable_devices, run_name
+from compress.recipe.rules import distinct, readable_devices, run_name
 from compress.recipe.training import MoreTeacherConfig, StudentConfig, TeacherConfig, TrainConfig, nobody_is_idle
 from compress.strict_yaml import Part, Source, dotted
 from compress.strict_yaml.wording import refusal
@@ -97,39 +98,6 @@ class QuantizeConfig(Part):
         return self
 
 
-class VerifyConfig(Part):
-    """images: test images on which runtimes, formats and instruction sets are compared."""
-
-    images: int = Field(default=256, ge=1)
-
-
-class HostConfig(Part):
-    """Latency on this machine: `rounds` times `inferences` runs an artifact, all artifacts in turn, after `warmup`."""
-
-    warmup: int = Field(default=5, ge=0)
-    inferences: int = Field(default=30, ge=1)
-    rounds: int = Field(default=5, ge=1)
-    threads: int = Field(default=1, ge=1)
-
-
-class Arm64Config(Part):
-    """Instructions on emulated cores, and the outputs of the artifacts there.
-
-    images, float_images: how many test images an int8 artifact and a float one are run on.
-    """
-
-    cores: Annotated[tuple[Annotated[str, AfterValidator(known_core)], ...], AfterValidator(distinct)]
-    images: int = Field(default=256, ge=2)
-    float_images: int = Field(default=16, ge=2)
-
-
-class BenchmarkConfig(Part):
-    """What is absent or null is not measured."""
-
-    host: HostConfig | None = None
-    arm64: Arm64Config | None = None
-
-
 def _distinct_schemes(entries: tuple[QuantizeConfig, ...]) -> tuple[QuantizeConfig, ...]:
     distinct([entry.scheme for entry in entries])
     return entries
@@ -151,6 +119,10 @@ def _plan(data: Mapping[str, Any]) -> Plan | None:
         formats=data["formats"],
         rounds=benchmark.host.rounds if benchmark.host else None,
         cores=benchmark.arm64.cores if benchmark.arm64 else (),
+        devices={
+            device.name: PlannedDevice(rounds=device.rounds, gives_outputs=device.ssh is not None)
+            for device in benchmark.devices or ()
+        },
         compare_alone=data["student"].compare_alone,
     )
 

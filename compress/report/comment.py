@@ -6,6 +6,7 @@ import re
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from compress.report.devices import device_table
 from compress.report.evidence import audit_table, macs_table
 from compress.report.fidelity import fidelity_tables
 from compress.report.headline import headline
@@ -22,6 +23,7 @@ _SPECIAL = re.compile(r"([\\`*\[\]<>|#~$&])")
 def markdown(results: Results) -> str:
     """GitHub's Markdown; names from outside cannot format, link or break a table."""
     lookup = Lookup(results)
+    devices = device_table(lookup)
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=False,
@@ -39,6 +41,7 @@ def markdown(results: Results) -> str:
         results=results_table(lookup),
         details={
             "Latency on the host": latency_table(lookup),
+            **({"Latency on devices": devices} if devices.rows else {}),
             "What the teacher was worth": teacher_table(lookup),
             "Multiply-accumulates": macs_table(lookup),
             **{f"Fidelity: {title}": table for title, table in fidelity_tables(lookup).items()},

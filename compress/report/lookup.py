@@ -28,13 +28,17 @@ class Lookup:
 
     @cached_property
     def subjects(self) -> tuple[Subject, ...]:
-        """Model files in the order of the results, one for each runtime that measured them."""
+        """Model files in the order of the results, one for each runtime that measured them here.
+
+        What a device measured is no row beside these: its runtime may be another. report/devices.py has it.
+        """
         found: list[Subject] = []
         for artifact in self.results.artifacts:
             if artifact.format not in SHIPPED_FORMATS:
                 continue
             measured = (m for m in self.results.measurements if m.artifact == artifact.sha256)
-            runtimes = dict.fromkeys(m.runtime for m in measured if m.how != "static")
+            here = (m for m in measured if m.how == "emulated" or (m.how != "static" and m.target == "host"))
+            runtimes = dict.fromkeys(m.runtime for m in here)
             found += [Subject(artifact=artifact, runtime=runtime) for runtime in runtimes or [None]]
         return tuple(found)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from compress.report.devices import device_table
 from compress.report.evidence import audit_table, emulated_accuracy_table, macs_table
 from compress.report.fidelity import fidelity_tables
 from compress.report.headline import headline
@@ -40,6 +41,7 @@ def html(results: Results) -> str:
         tradeoffs=tradeoff_drawings(lookup),
         latency=latency_drawing(lookup),
         latencies=latency_table(lookup),
+        devices=device_table(lookup),
         mixes=mix_drawings(lookup),
         macs=macs_table(lookup),
         fidelity=fidelity_tables(lookup),

@@ -31,7 +31,8 @@ def fact_table(results: Results) -> Table:
     facts = dict(_flatten("", {k: v for k, v in results.provenance.items() if k not in _ELSEWHERE}))
     for m in results.measurements:
         if m.metric == "latency_ms" and "machine" in m.details:
-            facts.update(_flatten("latency machine", m.details["machine"]))
+            where = "latency machine" if m.target == "host" else f"latency machine {m.target}"
+            facts.update(_flatten(where, m.details["machine"]))
     recipe = results.provenance.get("recipe", {})
     if isinstance(recipe, dict) and "sha256" in recipe:
         facts["recipe sha256"] = str(recipe["sha256"])

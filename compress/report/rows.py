@@ -75,9 +75,9 @@ def latency_table(lookup: Lookup) -> Table:
     for subject in lookup.subjects:
         timed = lookup.find(subject, "latency_ms")
         if timed is not None:
-            percentiles = (_percentile(timed, "p90"), _percentile(timed, "p99"))
-            rows.append((name_cell(subject), figure_cell(timed), *percentiles, _speedup(timed)))
-            sizes.add(_circumstances(timed))
+            percentiles = (percentile_cell(timed, "p90"), percentile_cell(timed, "p99"))
+            rows.append((name_cell(subject), figure_cell(timed), *percentiles, speedup_cell(timed)))
+            sizes.add(describe_samples(timed))
     notes = (
         f"{' or '.join(sorted(sizes))}. Speed-up is against the teacher, round by round, as they take turns. Small"
         " print: 95 % intervals, from the spread between rounds; inferences of one round resemble each other.",
@@ -150,19 +150,21 @@ def _results_row(lookup: Lookup, subject: Subject) -> tuple[Cell, ...]:
     )
 
 
-def _percentile(measurement: Measurement, name: str) -> Cell:
+def percentile_cell(measurement: Measurement, name: str) -> Cell:
+    """A percentile of a latency, such as `p90`, where it is known."""
     value = measurement.details.get(name)
     return cell(brief(value, measurement.unit)) if isinstance(value, int | float) else NOTHING
 
 
-def _speedup(measurement: Measurement) -> Cell:
+def speedup_cell(measurement: Measurement) -> Cell:
+    """How many times as fast as the teacher in the same place, with the interval."""
     found = measurement.details.get("speedup")
     if not found:
         return NOTHING
     return cell(times(found["value"]), " to ".join(times(end) for end in found["interval"] or ()))
 
 
-def _circumstances(measurement: Measurement) -> str:
+def describe_samples(measurement: Measurement) -> str:
     """`n = 150 inferences in 5 rounds, 1 thread`."""
     parts = [f"n = {measurement.n:,} inferences"]
     rounds, threads = (measurement.details.get(key) for key in ("rounds", "threads"))

@@ -1,9 +1,9 @@
-"""Run every artifact: all test images and latencies on the host here, emulated cores in emulate.py."""
+"""Run every artifact on the host: all test images, and latencies. emulate.py has the cores, devices.py the devices."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from compress.measure.machine import machine_facts
 from compress.progress import Stage
+from compress.recipe import TimingConfig
 from compress.stages.context import Run, Step, execute_step
 from compress.stages.emulate import CODE, Died, Emulated, emulate
 from compress.stages.export import Exported
-from compress.targets import decode, encode, open_session
+from compress.targets import Session, decode, encode, open_session
 from compress.types import Json
 
 __all__ = ["Died", "Emulated", "emulate", "host_outputs", "time_on_host"]
@@ -69,20 +70,41 @@ def time_on_host(run: Run, exported: Sequence[Exported]) -> dict[str, Json]:
     )
 
     def make(folder: Path, stage: Stage) -> None:
-        samples: dict[str, list[int]] = {sha256: [] for sha256 in files}
         with open_session("host", run.home) as session:
-            for done in range(config.rounds):
-                stage.advance(done, config.rounds, "rounds, all artifacts in turn")
-                for sha256, each in files.items():
-                    sample = encode(each.artifact.inputs[0], run.task.test.images[:1])
-                    samples[sha256] += session.time(
-                        each.file, sample, warmup=config.warmup, n=config.inferences, threads=config.threads
-                    )
+            samples = time_in_turn(run, session, files, config, stage)
         (folder / "samples.json").write_text(json.dumps(samples))
 
     raw = json.loads((execute_step(run, step, make).path / "samples.json").read_text())
-    details = {"threads": config.threads, "warmup": config.warmup, "machine": facts}
+    return arrange_rounds(raw, config, facts)
+
+
+def time_in_turn(
+    run: Run, session: Session, files: Mapping[str, Exported], config: TimingConfig, stage: Stage
+) -> dict[str, list[int]]:
+    """Durations in ns of every file, one round after the other.
+
+    Args:
+        run: the run.
+        session: on a target whose times mean something.
+        files: artifact sha256 -> file.
+        config: how often.
+        stage: is told the rounds.
+    """
+    samples: dict[str, list[int]] = {sha256: [] for sha256 in files}
+    for done in range(config.rounds):
+        stage.advance(done, config.rounds, "rounds, all artifacts in turn")
+        for sha256, each in files.items():
+            sample = encode(each.artifact.inputs[0], run.task.test.images[:1])
+            samples[sha256] += session.time(
+                each.file, sample, warmup=config.warmup, n=config.inferences, threads=config.threads
+            )
+    return samples
+
+
+def arrange_rounds(samples_ns: Mapping[str, list[int]], config: TimingConfig, machine: Json) -> dict[str, Json]:
+    """What `time_in_turn` took, as `time_on_host` returns it."""
+    details = {"threads": config.threads, "warmup": config.warmup, "machine": machine}
     return {
         sha256: {"samples_ns": np.reshape(samples, (config.rounds, config.inferences)).tolist(), "details": details}
-        for sha256, samples in raw.items()
+        for sha256, samples in samples_ns.items()
     }

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from compress.measure.accuracy import Predictions, score, score_agreement, score_drop, score_gap
 from compress.measure.comparison import Reference
 from compress.measure.fidelity import check_alive, compare_logits
-from compress.measure.latency import Baseline, counts, latency
+from compress.measure.latency import Baseline, latency
 from compress.stages.context import Run
+from compress.stages.elsewhere import SPLIT, measure_device, measure_emulated, measure_runs
 from compress.stages.emulate import Died, Emulated
 from compress.stages.export import Exported
+from compress.stages.on_device import OnDevice
 from compress.stages.train import Trained
 from compress.targets import decode
 from compress.types import METRICS, Json, Measurement
-
-SPLIT = "test"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,6 +40,7 @@ def measure(
     classes: Mapping[str, Path],
     emulated: Sequence[Emulated],
     died: Sequence[Died],
+    devices: Sequence[OnDevice],
     latencies: Mapping[str, Json],
 ) -> tuple[Measurement, ...]:
     """Every measurement of the run.
@@ -52,6 +53,7 @@ def measure(
         classes: weights sha256 -> file with the classes (n,) that torch gives the test images.
         emulated: what ran on emulated cores.
         died: what did not.
+        devices: what ran on real devices.
         latencies: artifact sha256 -> {"samples_ns": (rounds, inferences), "details"}.
 
     Raises:
@@ -70,9 +72,11 @@ def measure(
             result.append(_latency(each, teacher, latencies))
     result += _between_formats(list(host.values()))
     for emulation in emulated:
-        result += _emulated(run, emulation, host[emulation.exported.artifact.name])
-        result.append(_runs(emulation.exported, emulation.core, emulation.counts["runtime"]))
-    result += [_runs(each.exported, each.core, each.exported.runtime, each.why) for each in died]
+        result += measure_emulated(run, emulation, host[emulation.exported.artifact.name].logits)
+        result.append(measure_runs(emulation.exported, emulation.core, emulation.counts["runtime"]))
+    result += [measure_runs(each.exported, each.core, each.exported.runtime, each.why) for each in died]
+    for device in devices:
+        result += measure_device(run, device, host[device.exported.artifact.name].logits, devices)
     return _once(result)
 
 
@@ -192,54 +196,3 @@ def _between_formats(host: Sequence[_OnHost]) -> list[Measurement]:
             result.append(score_agreement(one.predictions, other.predictions, "other_format"))
             result.append(score_agreement(other.predictions, one.predictions, "other_format"))
     return result
-
-
-def _emulated(run: Run, emulation: Emulated, host: _OnHost) -> list[Measurement]:
-    artifact = emulation.exported.artifact
-    facts = emulation.counts
-    logits = decode(artifact.outputs[0], emulation.outputs)
-    check_alive(artifact.name, f"{emulation.core} under {facts['runtime']}", logits)
-    predictions = Predictions(
-        artifact=artifact.sha256,
-        name=artifact.name,
-        runtime=facts["runtime"],
-        target=emulation.core,
-        how="emulated",
-        split=SPLIT,
-        classes=logits.argmax(1),
-    )
-    result = [*score(predictions, run.task.test.labels[: len(logits)])]
-    result += compare_logits(
-        artifact,
-        logits,
-        host.logits[: len(logits)],
-        reference=Reference(against="host", sha256=artifact.sha256, name="host"),
-        runtime=facts["runtime"],
-        target=emulation.core,
-        how="emulated",
-        split=SPLIT,
-    )
-    result += counts(
-        artifact.sha256,
-        instructions=facts["instructions"],
-        executed_macs=facts["executed_macs"],
-        by_class=facts["by_class"],
-        repeats=facts["repeats"],
-        runtime=facts["runtime"],
-        target=emulation.core,
-    )
-    return result
-
-
-def _runs(exported: Exported, core: str, runtime: str, why_not: str | None = None) -> Measurement:
-    return Measurement(
-        metric="runs",
-        unit=METRICS["runs"],
-        value=float(why_not is None),
-        n=1,
-        artifact=exported.artifact.sha256,
-        runtime=runtime,
-        target=core,
-        how="emulated",
-        details={} if why_not is None else {"why": why_not},
-    )

@@ -64,6 +64,9 @@ def note_small_test(run: Run) -> tuple[str, ...]:
     asked = {"verify.images": run.recipe.verify.images}
     if arm64 is not None:
         asked |= {"benchmark.arm64.images": arm64.images, "benchmark.arm64.float_images": arm64.float_images}
+    for index, device in enumerate(run.recipe.benchmark.devices or ()):
+        if device.ssh is not None:
+            asked[f"benchmark.devices[{index}].images"] = device.images
     return tuple(
         f"{key} asks for {wanted:,} images, and the test split of task {run.task.name} has {have:,}: those are used."
         for key, wanted in asked.items()

@@ -1,4 +1,4 @@
-"""Where model files run: the host, and emulated ARM64 cores; and the phones and boards that have such cores.
+"""Where model files run: the host, emulated ARM64 cores, real devices; and the phones and boards that have such cores.
 
 Imports no torch. `devices` is not imported here: it checks files, which takes longer to load than the cores do.
 """

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 
-from compress import runtimes
 from compress.errors import InstructionError, ModelError, RecipeError, ToolError
 from compress.targets import arm64
 from compress.targets.answers import Counts, ModelInfo, Profile, parse_counts, parse_model_info, parse_profile
-from compress.targets.cores import CORES, Core, core_names
+from compress.targets.cores import CORES, core_names
 from compress.targets.files import Runtime, choose_runtime
+from compress.targets.place import REPORT, EmulatedCore, Host, Place
 from compress.targets.worker_process import WorkerError, WorkerProcess
 from compress.types import Json
 
 HOST = "host"
-WORKER = Path(runtimes.__file__).with_name("worker.py")
-INPUTS, OUTPUTS, REPORT = "inputs.npy", "outputs.npy", "counts.jsonl"
-# More threads than the job asks for cost time, and under emulation change what is counted. ONNX Runtime's telemetry
-# runs a thread that is counted too, and writes into the user's cache folder.
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "ORT_DISABLE_TELEMETRY": "1"}
+INPUTS, OUTPUTS = "inputs.npy", "outputs.npy"
 
 
 def open_session(target: str, home: Path, *, timeout_s: float = 120.0, memory_bytes: int = 8 << 30) -> Session:
@@ -43,7 +37,7 @@ def open_session(target: str, home: Path, *, timeout_s: float = 120.0, memory_by
         ToolError: the emulated cores are not installed in `home`, or there is no room for temporary files.
     """
     if target == HOST:
-        return Session(target, None, timeout_s=timeout_s, memory_bytes=memory_bytes)
+        return Session(target, Host(), timeout_s=timeout_s, memory_bytes=memory_bytes)
     core = CORES.get(target)
     if core is None:
         raise RecipeError(f"unknown target {target!r}, expected {HOST} or one of {', '.join(core_names())}")
@@ -53,7 +47,8 @@ def open_session(target: str, home: Path, *, timeout_s: float = 120.0, memory_by
             f"target {target}: the emulated ARM64 cores are not installed in {home}, expected them there; "
             f"run `compress doctor --install`, or measure on `host` only"
         )
-    return Session(target, (installation, core), timeout_s=timeout_s, memory_bytes=memory_bytes)
+    place = EmulatedCore(installation=installation, core=core)
+    return Session(target, place, timeout_s=timeout_s, memory_bytes=memory_bytes)
 
 
 class Session:
@@ -64,29 +59,22 @@ class Session:
     instruction, of the runtime as it starts too. ToolError where the runtime does not start otherwise. Later jobs are
     not affected.
 
-    target: `host`, or the core's name.
+    target: `host`, the core's name, or the device's.
     how: `native` or `emulated`.
     """
 
-    def __init__(
-        self,
-        target: str,
-        emulated: tuple[arm64.Arm64, Core] | None,
-        *,
-        timeout_s: float,
-        memory_bytes: int,
-    ) -> None:
+    def __init__(self, target: str, place: Place, *, timeout_s: float, memory_bytes: int | None) -> None:
         self.target = target
-        self.how: Literal["native", "emulated"] = "emulated" if emulated else "native"
-        self._emulated = emulated
+        self.how = place.how
+        self._place = place
         self._timeout_s = timeout_s
         self._memory_bytes = memory_bytes
         self._workers: dict[tuple[Runtime, bool], WorkerProcess] = {}
         self._closed = False
         try:
             self._folder = Path(tempfile.mkdtemp(prefix="compress-"))
-            shutil.copyfile(WORKER, self._folder / WORKER.name)
         except OSError as error:
+            place.close()
             raise ToolError(
                 f"no temporary folder for target {target} ({error}), expected room and permission for one; "
                 f"free some space, or set TMPDIR"
@@ -111,6 +99,7 @@ class Session:
                 worker.close()
         finally:
             self._workers.clear()
+            self._place.close()
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def describe(self, model: Path) -> ModelInfo:
@@ -229,17 +218,8 @@ class Session:
         return worker
 
     def _start_worker(self, runtime: Runtime, profiling: bool) -> WorkerProcess:
-        if self._emulated is None:
-            command = [sys.executable, "-P", WORKER.name]
-            environment = {**os.environ, **ENVIRONMENT}
-        else:
-            installation, core = self._emulated
-            command = installation.command(core, self._folder, REPORT, WORKER.name, profiling=profiling)
-            environment = {**arm64.ENVIRONMENT, **ENVIRONMENT}
         try:
-            worker = WorkerProcess(
-                command, folder=self._folder, environment=environment, memory_bytes=self._memory_bytes
-            )
+            worker = self._place.launch(runtime, self._folder, self._memory_bytes, profiling=profiling)
             self._workers[runtime, profiling] = worker  # before it starts: `close` in another thread must find it
             if self._closed:
                 worker.kill()

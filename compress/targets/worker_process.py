@@ -17,6 +17,7 @@ from pathlib import Path
 from compress.types import Json
 
 EXIT_GRACE_S = 5.0
+SHELL_SIGNAL = 128  # a shell's status for a command that died of signal n is this plus n
 NOISE = ("INFO:", "qemu: uncaught target signal")
 
 
@@ -38,7 +39,7 @@ class WorkerProcess:
         command: the program that runs worker.py.
         folder: its working folder, which the files of its jobs are named relative to; stderr.txt is kept there.
         environment: of the process, whole.
-        memory_bytes: limit of the address space of the worker and of every job.
+        memory_bytes: limit of the address space of the worker and of every job; None for a worker on another machine.
 
     Raises:
         OSError: there is no such program or folder.
@@ -52,7 +53,7 @@ class WorkerProcess:
         *,
         folder: Path,
         environment: Mapping[str, str],
-        memory_bytes: int,
+        memory_bytes: int | None,
     ) -> None:
         self._errors = folder / "stderr.txt"
         self._errors_seen = 0
@@ -69,7 +70,8 @@ class WorkerProcess:
                 start_new_session=True,  # a group of its own to kill; the terminal's Ctrl-C does not reach it
             )
         try:
-            _limit(self._process.pid, memory_bytes)  # it imports nothing before it is asked
+            if memory_bytes is not None:
+                _limit(self._process.pid, memory_bytes)  # it imports nothing before it is asked
         except BaseException:
             self.kill()
             raise
@@ -131,19 +133,7 @@ class WorkerProcess:
             self._process.stdin.write(line)
         except BrokenPipeError:
             return b""
-        answers = self._process.stdout.fileno()
-        poll = select.poll()
-        poll.register(answers, select.POLLIN)
-        received = b""
-        while not received.endswith(b"\n"):
-            left = deadline - time.monotonic()
-            if left <= 0 or not poll.poll(left * 1000):
-                return None
-            chunk = os.read(answers, 1 << 16)
-            if not chunk:
-                return b""
-            received += chunk
-        return received
+        return read_line(self._process.stdout.fileno(), deadline)
 
     def close(self) -> None:
         """Let an idle worker leave; kill it if it does not, and at once if another thread waits for its job."""
@@ -178,6 +168,22 @@ class WorkerProcess:
         return f": {words[-1]}" if words else ""
 
 
+def read_line(descriptor: int, deadline: float) -> bytes | None:
+    """The next line that another process writes; None after the deadline (monotonic), empty if there is no more."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    received = b""
+    while not received.endswith(b"\n"):
+        left = deadline - time.monotonic()
+        if left <= 0 or not poll.poll(left * 1000):
+            return None
+        chunk = os.read(descriptor, 1 << 16)
+        if not chunk:
+            return b""
+        received += chunk
+    return received
+
+
 def _limit(pid: int, memory_bytes: int) -> None:
     """Limit a process from outside: under emulation its own limits would be those of the emulated system."""
     if sys.platform == "linux":
@@ -190,4 +196,6 @@ def _limit(pid: int, memory_bytes: int) -> None:
 def _describe_status(status: int | None) -> str:
     if status is None:
         return "closed its output"
+    if status > SHELL_SIGNAL and status - SHELL_SIGNAL in signal.valid_signals():
+        status = SHELL_SIGNAL - status
     return f"died of {signal.Signals(-status).name}" if status < 0 else f"left with status {status}"

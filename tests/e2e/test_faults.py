@@ -188,17 +188,22 @@ def test_bench_on_a_missing_file_and_an_unknown_target(compress, tiny_run: Path,
     )
 
 
-def test_without_the_emulator_the_host_is_measured_and_arm64_is_missing(
-    tiny_run: Path, tiny_home: Path, tmp_path: Path
+def test_without_emulator_and_devices_the_host_is_measured_and_they_are_missing(
+    altered, tiny_run: Path, tiny_home: Path, tmp_path: Path
 ) -> None:
-    """A machine without apt-get: the store is there, the ARM64 runtimes are not, and nothing can fetch them."""
+    """A machine without apt-get and ssh: the store is there, the ARM64 runtimes are not, and nothing can fetch them."""
     del tiny_run
+    on_pi4 = "metric: latency_ms, artifact: student-int8.tflite, target: pi4, at_most: 1000"
+    recipe = altered(
+        ("benchmark:\n", "benchmark:\n  devices: [{name: pi4, ssh: pi@raspberry}]\n"),
+        ("budgets:\n", f"budgets:\n  - {{{on_pi4}}}\n"),
+    )
     home = tmp_path / "home"
     home.mkdir()
     (home / "store").symlink_to(tiny_home / "store")
     bare = {**environment(home), "PATH": "/nowhere"}
     done = subprocess.run(
-        command("run", RECIPE, "-o", tmp_path / "out"),
+        command("run", recipe, "-o", tmp_path / "out"),
         env=bare,
         capture_output=True,
         text=True,
@@ -208,6 +213,8 @@ def test_without_the_emulator_the_host_is_measured_and_arm64_is_missing(
     assert done.returncode == 1, done.stdout + done.stderr
     text = " ".join(done.stdout.split())
     assert "ARM64 was not measured" in text
+    assert "`ssh` was not found on PATH, expected it to reach pi4; install it. Budgets on pi4 are MISSING." in text
+    assert "no measurement of latency_ms on pi4: it was measured on host (litert 2.3.0)" in text
     assert "MISSING" in text
     assert "student-int8.tflite: accuracy" in text
     doctor = subprocess.run(command("doctor"), env=bare, capture_output=True, text=True, timeout=60, check=False)

@@ -13,7 +13,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as tfl
 from onnx import TensorProto, helper, numpy_helper
 
-from compress.bench import _describe_macs, _precision
+from compress.bench import _precision
+from compress.bench_print import _describe_macs
 from compress.errors import ModelError
 from compress.export.audit import audit
 from tests.targets.tiny_models import MACS, write_onnx, write_tflite

@@ -494,4 +494,120 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
         'more_teachers: [{probabilities: {call: "plugged:bare"}}]',
         [("model", "student: more_teachers teach nobody without distill; add it, or leave them out")],
     ),
+    (
+        "budgets:",
+        "benchmark: {devices: [{name: pi4, ssh: pi@raspberry, port: 2222, python: ~/venv/bin/python, "
+        "threads: 4}]}\nbudgets:",
+        [],
+    ),
+    (
+        "budgets:",
+        "benchmark: {devices: [{name: phone, adb: any, benchmark_model: tools/benchmark_model}]}\nbudgets:",
+        [],
+    ),
+    ("budgets:", "benchmark: {devices: null}\nbudgets:", []),
+    (
+        "budgets:",
+        "benchmark: {devices: [{name: pi4, ssh: -oProxyCommand=id}]}\nbudgets:",
+        [
+            (
+                "-oProxy",
+                "benchmark.devices[0].ssh: '-oProxyCommand=id' is no ssh destination, expected user@host, host "
+                "or an alias of ~/.ssh/config, of letters, digits, dots and hyphens; correct it",
+            )
+        ],
+    ),
+    (
+        "budgets:",
+        "benchmark: {devices: [{name: pi4, ssh: pi@raspberry:22}]}\nbudgets:",
+        [
+            (
+                "pi@",
+                "benchmark.devices[0].ssh: 'pi@raspberry:22' holds a port, expected user@host; give the port by itself",
+            )
+        ],
+    ),
+    (
+        "budgets:",
+        "benchmark: {devices: [{name: pi4, ssh: pi@raspberry, port: 70000}]}\nbudgets:",
+        [("70000", "benchmark.devices[0].port: expected a number of at most 65535, got 70000")],
+    ),
+    (
+        "budgets:",
+        "benchmark: {devices: [{name: pi4, ssh: pi@raspberry, pyhton: python3}]}\nbudgets:",
+        [("pyhton", "benchmark.devices[0]: unknown key 'pyhton'; did you mean 'python'?")],
+    ),
+    (
+        "budgets:",
+        "benchmark: {devices: [{name: host, ssh: pi@raspberry}]}\nbudgets:",
+        [("host", "benchmark.devices[0].name: host is a target already; choose another name for the device")],
+    ),
+    (
+        "budgets:",
+        "benchmark: {devices: [{name: cortex-a53, ssh: pi}]}\nbudgets:",
+        [("cortex", "benchmark.devices[0].name: cortex-a53 is a target already; choose another name for the device")],
+    ),
+    (
+        "budgets:",
+        "benchmark: {devices: [{name: a, ssh: pi}, {name: a, ssh: pi5}]}\nbudgets:",
+        [("[{name", "benchmark.devices: a is listed twice; keep one")],
+    ),
+    (
+        "budgets:",
+        "benchmark: {devices: []}\nbudgets:",
+        [("[]", "benchmark.devices: expected at least one item, got an empty list")],
+    ),
+    (
+        "budgets:",
+        "benchmark: {devices: [{name: a}]}\nbudgets:",
+        [("{name", "benchmark.devices[0]: expected one of ssh and adb, got neither")],
+    ),
+    (
+        "budgets:",
+        "benchmark: {devices: [{name: a, ssh: pi, adb: any}]}\nbudgets:",
+        [("{name", "benchmark.devices[0]: expected one of ssh and adb, got both")],
+    ),
+    (
+        "budgets:",
+        "benchmark: {devices: [{name: a, ssh: pi, benchmark_model: b}]}\nbudgets:",
+        [
+            (
+                "{name",
+                "benchmark.devices[0]: benchmark_model is for a device over adb, and this one is reached over "
+                "ssh; leave it out",
+            )
+        ],
+    ),
+    (
+        "budgets:",
+        "benchmark: {devices: [{name: a, adb: any, benchmark_model: b, images: 9}]}\nbudgets:",
+        [
+            (
+                "{name",
+                "benchmark.devices[0]: images is for a device over ssh, and this one is reached over adb; leave it out",
+            )
+        ],
+    ),
+    (
+        "budgets:",
+        "benchmark: {devices: [{name: a, adb: any}]}\nbudgets:",
+        [
+            (
+                "{name",
+                "benchmark.devices[0]: a phone over adb needs benchmark_model, the path of LiteRT's program of "
+                "that name; add it",
+            )
+        ],
+    ),
+    (
+        "budgets:",
+        "benchmark: {devices: [{name: a, adb: -s, benchmark_model: b}]}\nbudgets:",
+        [
+            (
+                "-s",
+                "benchmark.devices[0].adb: '-s' is no serial number; expected one that `adb devices` lists, or "
+                "any; correct it",
+            )
+        ],
+    ),
 ]

@@ -9,7 +9,8 @@ from tiny_recipe import TINY
 
 Complain = Callable[[str | bytes], list[str]]
 HEAD, _, _ = TINY.partition("budgets:\n")
-MEASURED = "benchmark: {host: {rounds: 2}, arm64: {cores: [cortex-a53, cortex-a55]}}\n"
+DEVICES = "[{name: pi4, ssh: pi@raspberry, rounds: 3}, {name: phone, adb: any, benchmark_model: b, rounds: 2}]"
+MEASURED = f"benchmark: {{host: {{rounds: 2}}, arm64: {{cores: [cortex-a53, cortex-a55]}}, devices: {DEVICES}}}\n"
 INT8 = "student-int8.tflite"
 
 
@@ -36,6 +37,12 @@ POSSIBLE = [
             "accuracy", "macro_f1", "max_abs_difference", "sqnr_db", "bit_exact", "instructions", "executed_macs",
         )
     ),
+    *(
+        budget(metric=metric, artifact="*-*.*", target="pi4", at_most=1)
+        for metric in ("accuracy", "macro_f1", "max_abs_difference", "sqnr_db", "bit_exact", "latency_ms")
+    ),
+    budget(metric="latency_ms", artifact=INT8, target="pi4", at_most=1, judge="interval"),
+    budget(metric="latency_ms", artifact="*.tflite", target="phone", at_most=1, relative_to='"teacher-*"'),
     budget(metric="accuracy", artifact="*.safetensors", at_least=0.5, judge="interval"),
     budget(metric="accuracy_drop", artifact="student.safetensors", at_most=0),
     budget(metric="agreement", artifact="student.safetensors", at_least=0.5, judge="interval"),
@@ -71,6 +78,16 @@ IMPOSSIBLE = [
     (budget(metric="instructions", artifact=INT8, target="cortex-a76", at_most=1), "cortex-a76",
      "target: nothing is measured on cortex-a76: benchmark.arm64 measures on cortex-a53, cortex-a55; add it to"
      " benchmark.arm64.cores"),
+    (budget(metric="latency_ms", artifact=INT8, target="pi3", at_most=1), "pi3",
+     "target: unknown target 'pi3'; did you mean 'pi4'?"),
+    (budget(metric="instructions", artifact=INT8, target="pi4", at_most=1), "pi4",
+     "target: instructions is not measured on pi4, a device; leave target out, or name a core"),
+    (budget(metric="accuracy", artifact=INT8, target="phone", at_least=0.5), "phone",
+     "target: accuracy is not measured on phone: over adb, latency_ms alone is; leave target out"),
+    (budget(metric="latency_ms", artifact="student-int8.onnx", target="phone", at_most=1), "phone",
+     "target: student-int8.onnx is not run on phone: benchmark_model runs .tflite files; name one of those"),
+    (budget(metric="latency_ms", artifact=INT8, target="phone", at_most=1, judge="interval"), "interval",
+     "judge: a latency has no interval below 3 rounds; raise the rounds of phone"),
     (budget(metric="size_bytes", artifact="student.*", at_most=1), '"student.*"',
      "artifact: size_bytes is not measured of student.safetensors, the weights; name model files"),
     (budget(metric="gap_recovered", artifact=INT8, at_least=0), f'"{INT8}"',

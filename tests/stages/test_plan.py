@@ -11,13 +11,14 @@ from rich.console import Console
 
 from compress import pipeline
 from compress.progress import Progress
-from compress.recipe import Arm64Config, VerifyConfig, load_recipe
+from compress.recipe import Arm64Config, DeviceConfig, VerifyConfig, load_recipe
 from compress.stages.plan import note_small_test
 from compress.tasks.digits import digits
 
 
-def notes(verify: int, arm64: Arm64Config | None = None) -> tuple[str, ...]:
-    recipe = SimpleNamespace(verify=VerifyConfig(images=verify), benchmark=SimpleNamespace(arm64=arm64))
+def notes(verify: int, arm64: Arm64Config | None = None, devices: Any = None) -> tuple[str, ...]:
+    benchmark = SimpleNamespace(arm64=arm64, devices=devices)
+    recipe = SimpleNamespace(verify=VerifyConfig(images=verify), benchmark=benchmark)
     run: Any = SimpleNamespace(recipe=recipe, task=digits())
     return note_small_test(run)
 
@@ -29,6 +30,8 @@ def test_more_images_than_the_test_split_has() -> None:
     assert verify == (
         f"verify.images asks for 100,000 images, and the test split of task digits has {have}: those are used."
     )
+    (device,) = notes(1, devices=(DeviceConfig(name="pi4", ssh="pi", images=have + 1),))
+    assert device.startswith(f"benchmark.devices[0].images asks for {have + 1} images")
     assert arm64.startswith(f"benchmark.arm64.images asks for {have + 1} images")
 
 

@@ -24,6 +24,12 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def hanging(tmp_path: Path) -> Path:
+    """hanging.onnx, (1, 4) to (1, 4), which does not finish."""
+    return tiny_models.write_hanging(tmp_path / "hanging.onnx")
+
+
 @pytest.fixture(scope="session")
 def arm64(home: Path) -> Arm64:
     """The installation in the project's home; made there if it is missing."""

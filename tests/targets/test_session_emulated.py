@@ -16,6 +16,7 @@ from compress.targets import session as session_module
 from compress.targets.arm64 import Arm64
 from compress.targets.arm64.core_root import make_core_root
 from compress.targets.cores import CORES
+from compress.targets.place import EmulatedCore
 
 MODELS = ("int8.tflite", "float.tflite", "float.onnx")
 
@@ -132,9 +133,9 @@ def test_a_core_that_claims_too_much_dies(arm64: Arm64, host: Session, models: P
         (tmp_path / part).symlink_to(arm64.folder / part)
     impostor = dataclasses.replace(CORES["cortex-a76"], cpu="cortex-a53")
     make_core_root(impostor, tmp_path / "cores" / impostor.name)
-    emulated = (Arm64(folder=tmp_path), impostor)
+    place = EmulatedCore(installation=Arm64(folder=tmp_path), core=impostor)
     with (
-        Session("impostor", emulated, timeout_s=60, memory_bytes=8 << 30) as session,
+        Session("impostor", place, timeout_s=60, memory_bytes=8 << 30) as session,
         pytest.raises(
             InstructionError, match=r"under litert .*: illegal instruction \(SIGILL\), one that impostor lacks"
         ),

@@ -7,15 +7,13 @@ import time
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import tiny_models
 from ai_edge_litert.schema_py_generated import BuiltinOperator
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from compress.errors import ModelError, RecipeError, ToolError
-from compress.targets import Session, decode, encode, open_session
-from compress.targets import session as session_module
+from compress.targets import Session, decode, encode, open_session, place
 from compress.types import TensorSpec
 
 
@@ -113,40 +111,6 @@ def test_inputs_that_do_not_fit_are_refused(host: Session, models: Path, tmp_pat
         host.run(fixed, tiny_models.images(4))
 
 
-def write_graph(path: Path, node: onnx.NodeProto, kind: int, constants: dict[str, np.ndarray]) -> Path:
-    """One node from x (1, 4) to y (1, 4)."""
-    graph = helper.make_graph(
-        [node],
-        "one",
-        [helper.make_tensor_value_info("x", kind, [1, 4])],
-        [helper.make_tensor_value_info("y", kind, [1, 4])],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
-    return path
-
-
-@pytest.fixture
-def hanging(tmp_path: Path) -> Path:
-    """Loops 2 to the 60th times."""
-    body = helper.make_graph(
-        [helper.make_node("Identity", ["c"], ["d"]), helper.make_node("Neg", ["a"], ["b"])],
-        "body",
-        [
-            helper.make_tensor_value_info("i", TensorProto.INT64, []),
-            helper.make_tensor_value_info("c", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("a", TensorProto.FLOAT, [1, 4]),
-        ],
-        [
-            helper.make_tensor_value_info("d", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("b", TensorProto.FLOAT, [1, 4]),
-        ],
-    )
-    constants = {"times": np.array(2**60, np.int64), "go": np.array(True)}
-    node = helper.make_node("Loop", ["times", "go", "x"], ["y"], body=body)
-    return write_graph(tmp_path / "hanging.onnx", node, TensorProto.FLOAT, constants)
-
-
 def test_a_crash_is_one_error_and_the_next_job_runs(host: Session, models: Path, tmp_path: Path) -> None:
     crashing = tiny_models.write_tflite(tmp_path / "crashing.tflite", quantised=True, dense=BuiltinOperator.SPLIT)
     with pytest.raises(ModelError, match=r"crashing.tflite on host under litert .* crashed \(SIGSEGV\)"):
@@ -167,7 +131,9 @@ def test_a_hanging_job_ends_at_its_deadline(home: Path, models: Path, hanging: P
 def test_memory_is_limited(home: Path, tmp_path: Path) -> None:
     """A 4 GiB tensor under a limit of 2 GiB."""
     node = helper.make_node("Expand", ["x", "shape"], ["y"])
-    path = write_graph(tmp_path / "big.onnx", node, TensorProto.FLOAT, {"shape": np.array([2**28, 4], np.int64)})
+    path = tiny_models.write_graph(
+        tmp_path / "big.onnx", node, TensorProto.FLOAT, {"shape": np.array([2**28, 4], np.int64)}
+    )
     with (
         open_session("host", home, memory_bytes=2 << 30) as session,
         pytest.raises(ModelError, match="allocate"),
@@ -234,7 +200,7 @@ def test_a_runtime_that_does_not_start(
 ) -> None:
     worker = tmp_path / "worker.py"
     worker.write_text("import a_package_that_nobody_has\n")
-    monkeypatch.setattr(session_module, "WORKER", worker)
+    monkeypatch.setattr(place, "WORKER", worker)
     with open_session("host", home) as session, pytest.raises(ToolError, match="a_package_that_nobody_has"):
         session.describe(models / "float.onnx")
 

@@ -161,3 +161,36 @@ def _dense(inputs: list[int], output: int) -> tfl.OperatorT:
     operator.builtinOptionsType = tfl.BuiltinOptions.FullyConnectedOptions
     operator.builtinOptions = tfl.FullyConnectedOptionsT()
     return operator
+
+
+def write_graph(path: Path, node: onnx.NodeProto, kind: int, constants: dict[str, np.ndarray]) -> Path:
+    """One node from x (1, 4) to y (1, 4)."""
+    graph = helper.make_graph(
+        [node],
+        "one",
+        [helper.make_tensor_value_info("x", kind, [1, 4])],
+        [helper.make_tensor_value_info("y", kind, [1, 4])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), path)
+    return path
+
+
+def write_hanging(path: Path) -> Path:
+    """Loops 2 to the 60th times."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["c"], ["d"]), helper.make_node("Neg", ["a"], ["b"])],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("c", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("a", TensorProto.FLOAT, [1, 4]),
+        ],
+        [
+            helper.make_tensor_value_info("d", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("b", TensorProto.FLOAT, [1, 4]),
+        ],
+    )
+    constants = {"times": np.array(2**60, np.int64), "go": np.array(True)}
+    node = helper.make_node("Loop", ["times", "go", "x"], ["y"], body=body)
+    return write_graph(path, node, TensorProto.FLOAT, constants)

@@ -1,0 +1,17 @@
+"""What a processor's cores are called, from the part numbers that /proc/cpuinfo of ARM64 shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from compress.targets.cores import CORES
+
+
+def name_cores(parts: Mapping[str, int]) -> str:
+    """`cortex-a55 × 4, cortex-a76 × 4`; empty without a part.
+
+    Args:
+        parts: part number as written (`0xd05`) -> how many cores show it.
+    """
+    names = {core.part: core.name for core in CORES.values()}
+    return ", ".join(f"{names.get(int(part, 16), f'CPU part {part}')} × {count}" for part, count in parts.items())
