@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from compress.cli import app
 from compress.errors import RecipeError
 from compress.recipe import load_recipe
-from compress.recipe.schema import Scheme
+from compress.recipe.quantization import Scheme
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -1,7 +1,7 @@
 """The recipe: one strict YAML file that says everything about a run.
 
 - `schema` is the recipe language: the keys, what they mean, their ranges and defaults; `training` is its part about
-  teachers and students. Read them first.
+  teachers and students, `quantization` the one about schemes. Read them first.
 - `load` turns a file into a `Recipe`, or into one error that names every mistake at file:line:column.
 - `yaml_reader` and `scalars` read the YAML as it is written; PyYAML's own loader would read `1e-3` as text, `no` as
   false and `010` as 8.
@@ -15,14 +15,13 @@ After loading nobody re-checks a recipe: a `Recipe` that exists is right.
 from compress.recipe.budgets import BudgetConfig
 from compress.recipe.calls import Call, ModelCall, TaskCall
 from compress.recipe.load import load_recipe
+from compress.recipe.quantization import QuantizeConfig, artifact_name
 from compress.recipe.schema import (
     Arm64Config,
     BenchmarkConfig,
     HostConfig,
-    QuantizeConfig,
     Recipe,
     VerifyConfig,
-    artifact_name,
 )
 from compress.recipe.training import (
     AugmentConfig,
