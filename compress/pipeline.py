@@ -17,10 +17,11 @@ from compress.recipe import Recipe
 from compress.run_folder import check_folder, write_run
 from compress.stages.context import Run, build_call
 from compress.stages.evaluate import Emulated, emulate, host_outputs, time_on_host
-from compress.stages.export import Exported, export_model, read_scheme, weights_artifact
+from compress.stages.export import Exported, export_model, weights_artifact
 from compress.stages.measurements import measure
 from compress.stages.plan import check_plan, note_small_test, read_transfer_set
 from compress.stages.provenance import provenance
+from compress.stages.schemes import read_scheme
 from compress.stages.teach import (
     Teachers,
     make_lesson,

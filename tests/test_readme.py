@@ -59,6 +59,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 QUICKSTART = (ROOT / "pipelines" / "quickstart.yaml").read_text(encoding="utf-8")
 (LEARNT,) = re.findall(r"```yaml\n(distill: .*?)```", README, re.DOTALL)
+(REPAIRED,) = re.findall(r"```yaml\n(quantize:.*?)```", README, re.DOTALL)
 (TEACHERS,) = re.findall(r"```yaml\n(teacher: .*?)```", README, re.DOTALL)
 
 
@@ -73,6 +74,12 @@ def test_several_teachers_are_a_recipe(mine: Path) -> None:
     (shipped,) = re.findall(r"^teacher:\n(?:  .*\n)+", QUICKSTART, re.MULTILINE)
     (mine / "mine.yaml").write_text(QUICKSTART.replace(shipped, TEACHERS))
     assert len(load_recipe(mine / "mine.yaml").more_teachers) == 2
+
+
+def test_a_repaired_scheme_is_a_recipe(mine: Path) -> None:
+    (mine / "mine.yaml").write_text(QUICKSTART.replace("quantize: [float32, float16, static_int8]\n", REPAIRED))
+    (entry,) = load_recipe(mine / "mine.yaml").quantize
+    assert (entry.calibration, entry.rounding, entry.bias_correction) == ("mse", "learnt", "calibrated")
 
 
 def test_every_scheme_is_in_the_table() -> None:

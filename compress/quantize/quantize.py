@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,17 +9,11 @@ import torch
 from torch import Tensor, fx, nn
 
 from compress.errors import DataError, ModelError
-from compress.quantize.calibrate import calibrate
 from compress.quantize.capture import capture
-from compress.quantize.choose import choose
 from compress.quantize.convolutions import lower_convolutions
-from compress.quantize.dead_channels import clamp_dead_channels
-from compress.quantize.equalise import equalise
 from compress.quantize.fold import fold_batch_norm
-from compress.quantize.insert import insert
+from compress.quantize.integers import observe, write
 from compress.quantize.normalise import normalise
-from compress.quantize.placement import place
-from compress.quantize.repair import give_biases, repair
 from compress.quantize.schemes import Float16, Float32, QATInt8, Scheme, StaticInt8
 from compress.quantize.trainable import TrainableGraph
 from compress.quantize.weights import store_weights
@@ -63,32 +56,18 @@ def quantize(model: nn.Module, example: Tensor, scheme: Scheme, calibration: Ten
     """
     if isinstance(scheme, QATInt8):
         raise ModelError("QATInt8 trains, which quantize does not; expected another scheme; use prepare and finish")
-    graph = lower_convolutions(fold_batch_norm(normalise(capture(model, example))))
+    graph = _fold(model, example)
     if isinstance(scheme, StaticInt8):
-        return _to_int8(graph, scheme, _checked(calibration, example))
+        integers = write(observe(graph, scheme, _checked(calibration, example)), scheme)
+        return QuantizedGraph(
+            module=integers.graph, scheme=scheme, qparams=integers.table, left_in_float=integers.left_in_float
+        )
     if isinstance(scheme, Float16):
         _round_to_half(graph)
     elif not isinstance(scheme, Float32):
         table, left = store_weights(graph, scheme)
         return QuantizedGraph(module=graph, scheme=scheme, qparams=table, left_in_float=left)
     return QuantizedGraph(module=graph, scheme=scheme)
-
-
-def _to_int8(graph: fx.GraphModule, scheme: StaticInt8, data: Tensor) -> QuantizedGraph:
-    """What changes floats comes before calibration, what changes integers after: scales never depend on a repair."""
-    plan = place(graph)
-    if scheme.bias_correction or scheme.clamp_dead_channels:
-        give_biases(graph, plan.layers)
-    if scheme.clamp_dead_channels:
-        clamp_dead_channels(graph, plan.layers, data)
-    if scheme.equalise:
-        equalise(graph, plan.layers, data)
-    ranges = calibrate(graph, plan.groups, data, scheme.calibration)
-    original = copy.deepcopy(graph)
-    table = insert(graph, plan, choose(graph, plan, ranges))
-    if scheme.rounding or scheme.bias_correction:
-        repair(original, graph, plan.layers, data, scheme.rounding, scheme.bias_correction)
-    return QuantizedGraph(module=graph, scheme=scheme, qparams=table, left_in_float=plan.left_in_float)
 
 
 def prepare(model: nn.Module, example: Tensor, scheme: StaticInt8 | QATInt8, calibration: Tensor) -> TrainableGraph:
@@ -101,12 +80,16 @@ def prepare(model: nn.Module, example: Tensor, scheme: StaticInt8 | QATInt8, cal
         calibration: likewise.
 
     Raises:
-        ModelError, DataError: as `quantize`.
+        ModelError, DataError: as `quantize`; also where `scheme` repairs integers.
     """
-    graph = lower_convolutions(fold_batch_norm(normalise(capture(model, example))))
-    plan = place(graph)
-    ranges = calibrate(graph, plan.groups, _checked(calibration, example), scheme.calibration)
-    return TrainableGraph(graph, choose(graph, plan, ranges))
+    if isinstance(scheme, StaticInt8) and (scheme.rounding or scheme.bias_correction):
+        raise ModelError(
+            "rounding and bias_correction change integers, and a graph that trains has none yet; expected a scheme "
+            "without them; leave both out, or use quantize"
+        )
+    graph = _fold(model, example)
+    observed = observe(graph, scheme, _checked(calibration, example))
+    return TrainableGraph(graph, observed.qparams)
 
 
 def finish(trained: TrainableGraph, scheme: StaticInt8 | QATInt8) -> QuantizedGraph:
@@ -117,6 +100,11 @@ def finish(trained: TrainableGraph, scheme: StaticInt8 | QATInt8) -> QuantizedGr
     """
     graph, table, left = trained.stored()
     return QuantizedGraph(module=graph, scheme=scheme, qparams=table, left_in_float=left)
+
+
+def _fold(model: nn.Module, example: Tensor) -> fx.GraphModule:
+    """The model's inference graph as the rest of this room wants it."""
+    return lower_convolutions(fold_batch_norm(normalise(capture(model, example))))
 
 
 def _checked(calibration: Tensor | None, example: Tensor) -> Tensor:

@@ -60,10 +60,13 @@ class QATInt8:
 
     `quantize` cannot do it alone: `prepare` the model, train what it gives, `finish` it.
 
-    calibration: as in StaticInt8; training leaves the ranges of activations as they are.
+    calibration, clamp_dead_channels, equalise: as in StaticInt8, before training, which leaves ranges of activations as
+        they are. What StaticInt8 does to integers, training does better.
     """
 
-    calibration: Literal["min_max", "percentile"] = "min_max"
+    calibration: Literal["min_max", "percentile", "mse", "entropy"] = "min_max"
+    clamp_dead_channels: bool = False
+    equalise: bool = False
     precision: ClassVar[Precision] = "qat_int8"
 
 
