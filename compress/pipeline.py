@@ -19,7 +19,7 @@ from compress.stages.context import Run, build_call
 from compress.stages.evaluate import Emulated, emulate, host_outputs, time_on_host
 from compress.stages.export import Exported, export_model, weights_artifact
 from compress.stages.measurements import measure
-from compress.stages.plan import check_plan, note_small_test, read_transfer_set
+from compress.stages.plan import check_calibration_split, check_plan, note_small_test, read_transfer_set
 from compress.stages.provenance import provenance
 from compress.stages.schemes import read_scheme
 from compress.stages.teach import (
@@ -111,6 +111,7 @@ def _train(run: Run) -> tuple[tuple[Trained, ...], tuple[Tuned, ...]]:
     """The teacher, the student, and then whatever else was trained; and the student trained on for int8."""
     config = run.recipe.student
     transfer = read_transfer_set(run)
+    check_calibration_split(run)
     callables = obtain_callables(run)
     check_plan(run, transfer, callables)
     teachers = obtain_teachers(run, callables)

@@ -22,6 +22,8 @@ Precision = Literal[
 ]
 INTEGERS: tuple[Precision, ...] = ("static_int8", "qat_int8")
 """Integer arithmetic from input to output: the same integers in both formats, and on every machine."""
+CALIBRATED: tuple[Precision, ...] = INTEGERS
+"""Ranges of activations come from the calibration split."""
 How = Literal["native", "emulated", "predicted", "static"]
 Status = Literal["PASS", "FAIL", "MISSING"]
 Json = Any

@@ -1,5 +1,6 @@
 """A torch model in, a quantised torch graph out."""
 
+from compress.quantize.calibration_set import check_calibration
 from compress.quantize.quantize import QuantizedGraph, finish, prepare, quantize
 from compress.quantize.rounding import LearntRounding
 from compress.quantize.schemes import (
@@ -28,6 +29,7 @@ __all__ = [
     "TrainableGraph",
     "WeightOnlyInt4",
     "WeightOnlyInt8",
+    "check_calibration",
     "finish",
     "measure_sensitivity",
     "prepare",

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, fx, nn
 
-from compress.errors import DataError, ModelError
+from compress.errors import ModelError
+from compress.quantize.calibration_set import check_calibration
 from compress.quantize.capture import capture
 from compress.quantize.convolutions import lower_convolutions
 from compress.quantize.fold import fold_batch_norm
@@ -52,16 +53,17 @@ def quantize(model: nn.Module, example: Tensor, scheme: Scheme, calibration: Ten
 
     Raises:
         ModelError: torch.export refuses the model, its weights or activations are not finite, or `scheme` trains.
-        DataError: the calibration set is missing, empty, of another shape than `example`, or not finite.
+        DataError: the calibration set says nothing, see `check_calibration`.
     """
     if isinstance(scheme, QATInt8):
         raise ModelError("QATInt8 trains, which quantize does not; expected another scheme; use prepare and finish")
-    graph = _fold(model, example)
     if isinstance(scheme, StaticInt8):
-        integers = write(observe(graph, scheme, _checked(calibration, example)), scheme)
+        data = check_calibration(calibration, example)
+        integers = write(observe(_fold(model, example), scheme, data), scheme)
         return QuantizedGraph(
             module=integers.graph, scheme=scheme, qparams=integers.table, left_in_float=integers.left_in_float
         )
+    graph = _fold(model, example)
     if isinstance(scheme, Float16):
         _round_to_half(graph)
     elif not isinstance(scheme, Float32):
@@ -87,9 +89,9 @@ def prepare(model: nn.Module, example: Tensor, scheme: StaticInt8 | QATInt8, cal
             "rounding and bias_correction change integers, and a graph that trains has none yet; expected a scheme "
             "without them; leave both out, or use quantize"
         )
-    graph = _fold(model, example)
-    observed = observe(graph, scheme, _checked(calibration, example))
-    return TrainableGraph(graph, observed.qparams)
+    data = check_calibration(calibration, example)
+    observed = observe(_fold(model, example), scheme, data)
+    return TrainableGraph(observed.graph, observed.qparams)
 
 
 def finish(trained: TrainableGraph, scheme: StaticInt8 | QATInt8) -> QuantizedGraph:
@@ -105,33 +107,6 @@ def finish(trained: TrainableGraph, scheme: StaticInt8 | QATInt8) -> QuantizedGr
 def _fold(model: nn.Module, example: Tensor) -> fx.GraphModule:
     """The model's inference graph as the rest of this room wants it."""
     return lower_convolutions(fold_batch_norm(normalise(capture(model, example))))
-
-
-def _checked(calibration: Tensor | None, example: Tensor) -> Tensor:
-    if not example.is_floating_point():
-        raise ModelError(
-            f"static_int8 rounds its input, and this model's are {example.dtype} token ids; expected real numbers; "
-            "use dynamic_int8"
-        )
-    wanted = ", ".join(str(size) for size in example.shape[1:])
-    if calibration is None or calibration.shape[0] == 0:
-        raise DataError(
-            f"the calibration set is empty; expected at least one input of shape ({wanted}); "
-            "raise calibration_samples or check the split"
-        )
-    if calibration.shape[1:] != example.shape[1:]:
-        raise DataError(
-            f"the calibration set has shape {tuple(calibration.shape)}; expected (n, {wanted}) like the example; "
-            "apply the task's preprocessing to it"
-        )
-    data = calibration.detach().to(device="cpu", dtype=torch.float32)
-    bad = (~torch.isfinite(data)).flatten(1).any(1).nonzero().flatten()
-    if len(bad):
-        raise DataError(
-            f"calibration input {int(bad[0])} holds NaN or infinity ({len(bad)} of {len(data)} do); "
-            "expected finite numbers; repair the data set"
-        )
-    return data
 
 
 def _round_to_half(graph: fx.GraphModule) -> None:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
+import numpy as np
+
 from compress import __version__
 from compress.distill import choose_device, world_size
 from compress.stages.context import Run
@@ -42,7 +44,14 @@ def provenance(run: Run, trained: Sequence[Trained], exported: Sequence[Exported
             "name": run.task.name,
             "source": run.task.source,
             "classes": list(run.task.classes),
-            "splits": {split.name: {"images": len(split), "sha256": split.sha256} for split in run.task.splits()},
+            "splits": {
+                split.name: {
+                    "images": len(split),
+                    "classes": len(np.unique(split.labels)),
+                    "sha256": split.sha256,
+                }
+                for split in run.task.splits()
+            },
         },
         "versions": {
             "compress": __version__,
