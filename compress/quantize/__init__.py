@@ -1,12 +1,13 @@
 """A torch model in, a quantised torch graph out."""
 
 from compress.quantize.calibration_set import check_calibration
-from compress.quantize.quantize import QuantizedGraph, finish, prepare, quantize
+from compress.quantize.quantize import QuantizedGraph, check_exemptions, finish, prepare, quantize
 from compress.quantize.rounding import LearntRounding
 from compress.quantize.schemes import (
     DynamicInt8,
     Float16,
     Float32,
+    MixedInt8,
     QATInt8,
     Scheme,
     StaticInt8,
@@ -21,6 +22,7 @@ __all__ = [
     "Float16",
     "Float32",
     "LearntRounding",
+    "MixedInt8",
     "QATInt8",
     "QuantizedGraph",
     "Scheme",
@@ -30,6 +32,7 @@ __all__ = [
     "WeightOnlyInt4",
     "WeightOnlyInt8",
     "check_calibration",
+    "check_exemptions",
     "finish",
     "measure_sensitivity",
     "prepare",

@@ -6,7 +6,9 @@ What changes floats comes before the scales, what changes integers after: no sca
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from torch import Tensor, fx
 
@@ -65,11 +67,18 @@ def observe(graph: fx.GraphModule, scheme: StaticInt8 | QATInt8, data: Tensor) -
     return Observed(graph=graph, plan=plan, qparams=tuple(choose(graph, plan, ranges)), data=data)
 
 
-def write(observed: Observed, scheme: StaticInt8) -> Written:
-    """A copy of the graph on integers, with `scheme`'s repairs of integers; `observed` stays as it is."""
+def write(observed: Observed, scheme: StaticInt8, exempt: Mapping[str, str] = MappingProxyType({})) -> Written:
+    """A copy of the graph on integers, with `scheme`'s repairs of integers; `observed` stays as it is.
+
+    Args:
+        observed: the graph and its scales, which are the same whatever is exempt.
+        scheme: says how weights are rounded.
+        exempt: as for `place`.
+    """
     graph = copy.deepcopy(observed.graph)
-    plan = place(graph)
-    table = insert(graph, plan, observed.qparams)
+    plan = place(graph, exempt)
+    chosen = {v.name: q for group, q in zip(observed.plan.groups, observed.qparams, strict=True) for v in group}
+    table = insert(graph, plan, [chosen[group[0].name] for group in plan.groups])
     if scheme.rounding or scheme.bias_correction:
         repair(observed.graph, graph, plan.layers, observed.data, scheme.rounding, scheme.bias_correction)
     return Written(graph=graph, table=table, left_in_float=plan.left_in_float)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -14,8 +14,10 @@ from compress.quantize.capture import capture
 from compress.quantize.convolutions import lower_convolutions
 from compress.quantize.fold import fold_batch_norm
 from compress.quantize.integers import observe, write
+from compress.quantize.mixed import find_layers, write_mixed
 from compress.quantize.normalise import normalise
-from compress.quantize.schemes import Float16, Float32, QATInt8, Scheme, StaticInt8
+from compress.quantize.placement import place
+from compress.quantize.schemes import Float16, Float32, MixedInt8, QATInt8, Scheme, StaticInt8
 from compress.quantize.trainable import TrainableGraph
 from compress.quantize.weights import store_weights
 from compress.types import Json, Precision
@@ -49,17 +51,19 @@ def quantize(model: nn.Module, example: Tensor, scheme: Scheme, calibration: Ten
         model: one tensor in, one tensor out; left untouched. Any device; the graph is on the CPU.
         example: one input: (1, C, H, W) float32, or (1, tokens) int64 for models that read token ids.
         scheme: what to make of it.
-        calibration: (n, C, H, W) float32, n >= 1, inputs as in production; needed by StaticInt8 only.
+        calibration: (n, C, H, W) float32, n >= 1, inputs as in production; needed by StaticInt8 and MixedInt8.
 
     Raises:
-        ModelError: torch.export refuses the model, its weights or activations are not finite, or `scheme` trains.
+        ModelError: torch.export refuses the model, its weights or activations are not finite, `scheme` trains, or it
+            exempts layers that do not exist or cannot keep its budget.
         DataError: the calibration set says nothing, see `check_calibration`.
     """
     if isinstance(scheme, QATInt8):
         raise ModelError("QATInt8 trains, which quantize does not; expected another scheme; use prepare and finish")
     if isinstance(scheme, StaticInt8):
         data = check_calibration(calibration, example)
-        integers = write(observe(_fold(model, example), scheme, data), scheme)
+        observed = observe(_fold(model, example), scheme, data)
+        integers = write_mixed(observed, scheme) if isinstance(scheme, MixedInt8) else write(observed, scheme)
         return QuantizedGraph(
             module=integers.graph, scheme=scheme, qparams=integers.table, left_in_float=integers.left_in_float
         )
@@ -70,6 +74,15 @@ def quantize(model: nn.Module, example: Tensor, scheme: Scheme, calibration: Ten
         table, left = store_weights(graph, scheme)
         return QuantizedGraph(module=graph, scheme=scheme, qparams=table, left_in_float=left)
     return QuantizedGraph(module=graph, scheme=scheme)
+
+
+def check_exemptions(model: nn.Module, example: Tensor, names: Sequence[str]) -> None:
+    """Whether every name is that of a layer which MixedInt8 can leave in float; the weights do not matter.
+
+    Raises:
+        ModelError: one is not, or torch.export refuses the model.
+    """
+    find_layers(place(_fold(model, example)), names)
 
 
 def prepare(model: nn.Module, example: Tensor, scheme: StaticInt8 | QATInt8, calibration: Tensor) -> TrainableGraph:

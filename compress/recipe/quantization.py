@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from compress.recipe.calls import Part
+from compress.recipe.rules import distinct
 from compress.recipe.training import TrainConfig
 from compress.recipe.wording import refusal
-from compress.types import Json
+from compress.types import MOST_SQNR_DB, Json
 
 Role = Literal["teacher", "student"]
 Scheme = Literal[
-    "float32", "float16", "static_int8", "qat_int8", "dynamic_int8", "weight_only_int8", "weight_only_int4"
+    "float32",
+    "float16",
+    "static_int8",
+    "mixed_int8",
+    "qat_int8",
+    "dynamic_int8",
+    "weight_only_int8",
+    "weight_only_int4",
 ]
 FileFormat = Literal["onnx", "tflite"]
 
@@ -21,6 +29,7 @@ _PRECISION_IN_NAME: dict[Scheme, str] = {
     "float32": "float32",
     "float16": "float16",
     "static_int8": "int8",
+    "mixed_int8": "mixed-int8",
     "qat_int8": "qat-int8",
     "dynamic_int8": "dynamic-int8",
     "weight_only_int8": "weight-only-int8",
@@ -33,13 +42,17 @@ def artifact_name(role: Role, scheme: Scheme, file_format: FileFormat) -> str:
     return f"{role}-{_PRECISION_IN_NAME[scheme]}.{file_format}"
 
 
-_CALIBRATED: tuple[Scheme, ...] = ("static_int8", "qat_int8")
+_ROUNDED: tuple[Scheme, ...] = ("static_int8", "mixed_int8")
+_CALIBRATED: tuple[Scheme, ...] = (*_ROUNDED, "qat_int8")
 _OPTIONS: dict[str, tuple[tuple[Scheme, ...], str]] = {
     "calibration": (_CALIBRATED, "is not calibrated"),
     "clamp_dead_channels": (_CALIBRATED, "is not repaired"),
     "equalise": (_CALIBRATED, "is not repaired"),
-    "rounding": (("static_int8",), "rounds to nearest"),
-    "bias_correction": (("static_int8",), "is not repaired"),
+    "rounding": (_ROUNDED, "rounds to nearest"),
+    "bias_correction": (_ROUNDED, "is not repaired"),
+    "exempt": (("mixed_int8",), "treats all layers alike"),
+    "sqnr_db": (("mixed_int8",), "treats all layers alike"),
+    "agreement": (("mixed_int8",), "treats all layers alike"),
     "train": (("qat_int8",), "does not train"),
     "block_size": (("weight_only_int4",), "has no blocks"),
 }
@@ -49,13 +62,16 @@ _OPTIONS: dict[str, tuple[tuple[Scheme, ...], str]] = {
 class QuantizeConfig(Part):
     """How the student's numbers are stored; in the file this mapping, or the scheme's name alone.
 
-    calibration: how static_int8 and qat_int8 find the range of an activation. This and the repairs that follow are
-        explained, with their papers, in compress.quantize.StaticInt8; each works alone, and all together.
+    calibration: how static_int8, mixed_int8 and qat_int8 find the range of an activation. This and the repairs that
+        follow are explained, with their papers, in compress.quantize.StaticInt8; each works alone, and all together.
     clamp_dead_channels: make channels that are always the same exactly that.
     equalise: bring channels that share a scale to like ranges.
-    rounding: learnt decides for every weight of static_int8 whether to round up or down; takes minutes.
-    bias_correction: take the mean error of rounding out of the biases of static_int8. qat_int8 has no use for the last
-        two: its weights and biases are trained.
+    rounding: learnt decides for every weight whether to round up or down; takes minutes.
+    bias_correction: take the mean error of rounding out of the biases. qat_int8 has no use for the last two: its
+        weights and biases are trained.
+    sqnr_db, agreement: what mixed_int8 must keep on the calibration split, beside float: it leaves the fewest layers in
+        float32 for which that holds (see compress.quantize.MixedInt8).
+    exempt: instead, the layers that it leaves in float32, by their module paths.
     train: how qat_int8 trains the student on, through the rounding of int8: a few epochs, at a hundredth of its
         learning rate, because batch norm is folded. It learns from the same teachers with the same loss as before,
         features apart, and always in float32.
@@ -68,6 +84,9 @@ class QuantizeConfig(Part):
     equalise: bool = False
     rounding: Literal["nearest", "learnt"] = "nearest"
     bias_correction: Literal["analytic", "calibrated"] | None = None
+    sqnr_db: float | None = Field(default=None, gt=0, le=MOST_SQNR_DB)
+    agreement: float | None = Field(default=None, gt=0, le=1)
+    exempt: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(distinct)] = ()  # a list: see _spell_out
     train: TrainConfig | None = None
     block_size: Literal[32, 64, 128, 256] = 32
 
@@ -82,7 +101,19 @@ class QuantizeConfig(Part):
             if key in self.model_fields_set and self.scheme not in schemes:
                 trained = self.scheme == "qat_int8" and key in ("rounding", "bias_correction")
                 reason = "trains its weights and biases" if trained else why
-                raise refusal(f"{self.scheme} {reason}; leave {key} out, or use {' or '.join(schemes)}")
+                others = " or ".join(filter(None, (", ".join(schemes[:-1]), schemes[-1])))
+                raise refusal(f"{self.scheme} {reason}; leave {key} out, or use {others}")
+        return self
+
+    @model_validator(mode="after")
+    def _says_what_it_exempts(self) -> QuantizeConfig:
+        budget = [key for key in ("sqnr_db", "agreement") if getattr(self, key) is not None]
+        if self.scheme == "mixed_int8" and not budget and not self.exempt:
+            raise refusal("mixed_int8 needs a budget or names; add sqnr_db, such as 24, agreement, or exempt: [layers]")
+        if budget and self.exempt:
+            raise refusal(
+                f"exempt names the layers that stay in float, and {budget[0]} would choose them; leave one out"
+            )
         return self
 
     @model_validator(mode="after")

@@ -179,6 +179,11 @@ class Recipe(Part):
             for index, config in enumerate(self.budget_configs)
         )
 
+    def where(self, *loc: str | int) -> str:
+        """`recipe.yaml:12:10: quantize[1]`, for messages about what stands there."""
+        place = self._source.places[loc]
+        return f"{self.path}:{place.line}:{place.column}: {dotted(loc)}"
+
     def artifact_names(self) -> tuple[str, ...]:
         """Every artifact that a run of this recipe makes: the model files, then the trained weights."""
         return _artifact_names(self.student, self.quantize, self.formats, self.more_teachers)

@@ -6,7 +6,7 @@ import re
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from compress.report.evidence import audit_table, macs_table
+from compress.report.evidence import audit_table, left_in_float_table, macs_table
 from compress.report.fidelity import fidelity_tables
 from compress.report.headline import headline
 from compress.report.lookup import Lookup
@@ -43,6 +43,7 @@ def markdown(results: Results) -> str:
             "Multiply-accumulates": macs_table(lookup),
             **{f"Fidelity: {title}": table for title, table in fidelity_tables(lookup).items()},
             "Inside the files": audit_table(lookup),
+            "What stays in float": left_in_float_table(lookup),
             "Files": file_table(results),
             "Versions, data and machines": fact_table(results),
         },

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from compress.report.lookup import Lookup, Subject
 from compress.report.plots import Bar, Point, draw_latencies, draw_shares, draw_tradeoff, name_parts
 from compress.report.tables import printable
-from compress.types import INTEGERS
+from compress.types import CALIBRATED
 from compress.units import brief
 
 _FEWEST_POINTS = 2
@@ -61,7 +61,7 @@ def mix_drawings(lookup: Lookup) -> tuple[Drawing, ...]:
     by_runtime: dict[str, dict[str, Sequence[Bar]]] = {}
     for runtime in dict.fromkeys(subject.runtime for subject in lookup.subjects):
         counted = [s for s in lookup.subjects if s.runtime == runtime and _mix(lookup, s)]
-        integer = (*INTEGERS, "dynamic_int8")
+        integer = (*CALIBRATED, "dynamic_int8")
         telling = [s for s in counted if s.artifact.role == "teacher" or s.artifact.precision in integer]
         groups = {printable(s.artifact.name): _mix(lookup, s) for s in (telling or counted)[:4]}
         if groups and runtime:

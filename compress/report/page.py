@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from compress.report.evidence import audit_table, emulated_accuracy_table, macs_table
+from compress.report.evidence import audit_table, emulated_accuracy_table, left_in_float_table, macs_table
 from compress.report.fidelity import fidelity_tables
 from compress.report.headline import headline
 from compress.report.lookup import Lookup
@@ -45,6 +45,7 @@ def html(results: Results) -> str:
         fidelity=fidelity_tables(lookup),
         emulated_accuracy=emulated_accuracy_table(lookup),
         audit=audit_table(lookup),
+        left_in_float=left_in_float_table(lookup),
         bytes=bytes_drawing(lookup),
         teacher=teacher_table(lookup),
         notes=[printable(note) for note in results.notes],

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from compress.distill import ModuleTeacher, ProbabilityTeacher, TransferSet, choose_device
 from compress.distill.distillation import check_distillation
 from compress.errors import DataError, ModelError
-from compress.quantize import check_calibration
+from compress.quantize import check_calibration, check_exemptions
 from compress.recipe import ModelCall, MoreTeacherConfig, NormalizeConfig, TeacherConfig
 from compress.stages.context import Run, blame, build_call
 from compress.stages.teach import read_distillation
@@ -105,6 +105,7 @@ def check_plan(run: Run, transfer: TransferSet, callables: tuple[ProbabilityTeac
     """
     config = run.recipe.student.distill
     student = _try_model(run, run.recipe.student.model)
+    _check_exemptions(run, student)
     configs: list[TeacherConfig | MoreTeacherConfig] = [run.recipe.teacher, *run.recipe.more_teachers]
     untrained = tuple(
         ModuleTeacher(model=_try_model(run, each.model, each.normalize)) for each in configs if each.model
@@ -119,6 +120,15 @@ def check_plan(run: Run, transfer: TransferSet, callables: tuple[ProbabilityTeac
         taught_by.append((earlier,) * (config.generations - 1 if config.generation_teachers == "all" else 1))
     for teachers in taught_by:  # the callables have been tried: they are asked once, ever
         check_distillation(student, transfer, dataclasses.replace(whole, teachers=teachers), choose_device())
+
+
+def _check_exemptions(run: Run, student: nn.Module) -> None:
+    for index, entry in enumerate(run.recipe.quantize):
+        if entry.exempt:
+            try:
+                check_exemptions(student, torch.from_numpy(run.task.calibration.images[:1]), entry.exempt)
+            except ModelError as error:
+                raise ModelError(f"{run.recipe.where('quantize', index)}: {error}") from error
 
 
 def _try_model(run: Run, call: ModelCall, normalize: NormalizeConfig | None = None) -> nn.Module:

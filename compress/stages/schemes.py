@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from compress.quantize import (
     DynamicInt8,
     Float16,
     Float32,
     LearntRounding,
+    MixedInt8,
     QATInt8,
     Scheme,
     StaticInt8,
@@ -24,13 +27,12 @@ def read_scheme(config: QuantizeConfig) -> Scheme:
         case "float16":
             return Float16()
         case "static_int8":
-            return StaticInt8(
-                calibration=config.calibration,
-                clamp_dead_channels=config.clamp_dead_channels,
-                equalise=config.equalise,
-                rounding=LearntRounding() if config.rounding == "learnt" else None,
-                bias_correction=config.bias_correction,
-            )
+            return read_static_scheme(config)
+        case "mixed_int8":
+            static = {
+                each.name: getattr(read_static_scheme(config), each.name) for each in dataclasses.fields(StaticInt8)
+            }
+            return MixedInt8(**static, exempt=config.exempt, sqnr_db=config.sqnr_db, agreement=config.agreement)
         case "qat_int8":
             return read_qat_scheme(config)
         case "dynamic_int8":
@@ -39,6 +41,17 @@ def read_scheme(config: QuantizeConfig) -> Scheme:
             return WeightOnlyInt8()
         case "weight_only_int4":
             return WeightOnlyInt4(block_size=config.block_size)
+
+
+def read_static_scheme(config: QuantizeConfig) -> StaticInt8:
+    """The same of an entry that rounds after calibration, with all layers alike."""
+    return StaticInt8(
+        calibration=config.calibration,
+        clamp_dead_channels=config.clamp_dead_channels,
+        equalise=config.equalise,
+        rounding=LearntRounding() if config.rounding == "learnt" else None,
+        bias_correction=config.bias_correction,
+    )
 
 
 def read_qat_scheme(config: QuantizeConfig) -> QATInt8:

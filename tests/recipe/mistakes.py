@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from compress.types import METRICS
 
-SCHEMES = "float32, float16, static_int8, qat_int8, dynamic_int8, weight_only_int8, weight_only_int4"
+SCHEMES = "float32, float16, static_int8, mixed_int8, qat_int8, dynamic_int8, weight_only_int8, weight_only_int4"
 
 MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("name: tiny", "name: 010", [("010", "name: expected text, got 010; to mean the text, quote it: '010'")]),
@@ -120,7 +120,13 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
     (
         "[float32, static_int8]",
         "[static_int8, {scheme: float16, calibration: min_max}]",
-        [("{scheme:", "quantize[1]: float16 is not calibrated; leave calibration out, or use static_int8 or qat_int8")],
+        [
+            (
+                "{scheme:",
+                "quantize[1]: float16 is not calibrated; leave calibration out, or use "
+                "static_int8, mixed_int8 or qat_int8",
+            )
+        ],
     ),
     ("[float32, static_int8]", "[static_int8, {scheme: weight_only_int4, block_size: 64}, weight_only_int8]", []),
     (
@@ -139,7 +145,8 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
         [
             (
                 "{scheme:",
-                "quantize[1]: dynamic_int8 is not calibrated; leave calibration out, or use static_int8 or qat_int8",
+                "quantize[1]: dynamic_int8 is not calibrated; leave calibration out, or use "
+                "static_int8, mixed_int8 or qat_int8",
             )
         ],
     ),
@@ -185,10 +192,13 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
         "[float32, static_int8]",
         "[static_int8, {scheme: weight_only_int8, rounding: learnt}, {scheme: float32, equalise: true}]",
         [
-            ("{scheme:", "quantize[1]: weight_only_int8 rounds to nearest; leave rounding out, or use static_int8"),
+            (
+                "{scheme:",
+                "quantize[1]: weight_only_int8 rounds to nearest; leave rounding out, or use static_int8 or mixed_int8",
+            ),
             (
                 "{scheme: float32",
-                "quantize[2]: float32 is not repaired; leave equalise out, or use static_int8 or qat_int8",
+                "quantize[2]: float32 is not repaired; leave equalise out, or use static_int8, mixed_int8 or qat_int8",
             ),
         ],
     ),
@@ -199,8 +209,42 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
         [
             (
                 "{scheme:",
-                "quantize[1]: qat_int8 trains its weights and biases; leave bias_correction out, or use static_int8",
+                "quantize[1]: qat_int8 trains its weights and biases; leave bias_correction out, or use static_int8 or "
+                "mixed_int8",
             )
+        ],
+    ),
+    ("[float32, static_int8]", "[static_int8, {scheme: mixed_int8, sqnr_db: 24, rounding: learnt}]", []),
+    ("[float32, static_int8]", "[static_int8, {scheme: mixed_int8, exempt: [head]}]", []),
+    (
+        "[float32, static_int8]",
+        "[mixed_int8, {scheme: static_int8, sqnr_db: 24}]",
+        [
+            (
+                "mixed_int8",
+                "quantize[0]: mixed_int8 needs a budget or names; add sqnr_db, such as 24, agreement, or exempt: "
+                "[layers]",
+            ),
+            ("{scheme:", "quantize[1]: static_int8 treats all layers alike; leave sqnr_db out, or use mixed_int8"),
+        ],
+    ),
+    (
+        "[float32, static_int8]",
+        "[static_int8, {scheme: mixed_int8, exempt: [head, head]}, {scheme: mixed_int8, sqnr_db: 24, exempt: [head]}]",
+        [
+            ("[head,", "quantize[1].exempt: head is listed twice; keep one"),
+            (
+                "{scheme: mixed_int8, sqnr_db",
+                "quantize[2]: exempt names the layers that stay in float, and sqnr_db would choose them; leave one out",
+            ),
+        ],
+    ),
+    (
+        "[float32, static_int8]",
+        "[{scheme: mixed_int8, sqnr_db: 0}, {scheme: mixed_int8, agreement: 1.5}]",
+        [
+            ("0}", "quantize[0].sqnr_db: expected a number above 0, got 0"),
+            ("1.5", "quantize[1].agreement: expected a number of at most 1, got 1.5"),
         ],
     ),
     ("[onnx, tflite]", "[onnx, onnx]", [("[onnx,", "formats: onnx is listed twice; keep one")]),

@@ -64,6 +64,14 @@ def test_it_is_one_well_formed_file_that_fetches_nothing(whole: tuple[Results, s
     assert not re.search(r"url\((?!#)", whole[1])
 
 
+def test_what_stays_in_float_is_named_once_for_all_its_files(whole: tuple[Results, str]) -> None:
+    (table,) = [table for table in Page(whole[1]).tables if table[0][1][0] == "Why it stays in float"]
+    assert [[text for text, _ in row] for row in table[1:]] == [
+        ["blocks.0.act (aten.exp.default)", "no integer kernel", "student-int8.onnx, student-int8.tflite"]
+    ]
+    assert "Whatever was to run on integers does." in Page(html(EMPTY)).text
+
+
 def test_every_figure_is_xml_whose_references_resolve(whole: tuple[Results, str]) -> None:
     figures = re.findall(r"<svg.*?</svg>", whole[1], flags=re.DOTALL)
     assert len(figures) == 6

@@ -13,10 +13,11 @@ import pytest
 from rich.console import Console
 
 from compress import pipeline
-from compress.errors import DataError
+from compress.errors import DataError, ModelError
+from compress.models.mobile import mobile_cnn
 from compress.progress import Progress
 from compress.recipe import Arm64Config, QuantizeConfig, VerifyConfig, load_recipe
-from compress.stages.plan import check_calibration_split, note_small_test
+from compress.stages.plan import _check_exemptions, check_calibration_split, note_small_test
 from compress.tasks.digits import digits
 
 
@@ -81,3 +82,14 @@ def test_a_calibration_split_that_overlaps_the_test_split_is_no_task() -> None:
     from_test = {"images": lambda task: np.concatenate([task.calibration.images[1:], task.test.images[7:8]])}
     with pytest.raises(DataError, match="1 of 100 images of split calibration are in the test split too"):
         notes_on_calibration("static_int8", **from_test)
+
+
+def test_a_layer_that_does_not_exist_is_named_with_its_place(tmp_path: Path) -> None:
+    small = (Path(__file__).parents[1] / "e2e" / "small.yaml").read_text()
+    mixed = "quantize: [float32, {scheme: mixed_int8, exempt: [stem.cnv]}]"
+    (tmp_path / "mixed.yaml").write_text(small.replace("quantize: [float32]", mixed))
+    run: Any = SimpleNamespace(recipe=load_recipe(tmp_path / "mixed.yaml"), task=digits())
+    with pytest.raises(ModelError) as caught:
+        _check_exemptions(run, mobile_cnn(in_channels=1, classes=10, widths=(8,), strides=(2,)))
+    line = small.splitlines().index("quantize: [float32]") + 1
+    assert str(caught.value).startswith(f"{tmp_path / 'mixed.yaml'}:{line}:21: quantize[1]: exempt: 'stem.cnv' is no ")
