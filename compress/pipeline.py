@@ -22,6 +22,7 @@ from compress.stages.measurements import measure
 from compress.stages.plan import check_calibration_split, check_plan, note_small_test, read_transfer_set
 from compress.stages.provenance import provenance
 from compress.stages.schemes import read_scheme
+from compress.stages.sensitivity import measure_layers
 from compress.stages.teach import (
     Teachers,
     make_lesson,
@@ -55,6 +56,7 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
         run = _prepare(recipe, home, progress)
         with open_world(choose_device().name) as world:
             trained, tuned = _train(dataclasses.replace(run, world=world))
+        sensitivity = measure_layers(run, trained[1])
         exported = _export(run, trained, tuned)
         outputs = {each.artifact.sha256: host_outputs(run, each) for each in exported}
         emulated, notes = _emulate(run, exported)
@@ -69,7 +71,7 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
             measurements=measurements,
             verdicts=judge(recipe.budgets, artifacts, measurements),
             audits={each.artifact.sha256: each.audit for each in exported},
-            provenance=provenance(run, trained, exported),
+            provenance=provenance(run, trained, exported, sensitivity),
             notes=(*note_small_test(run), *notes),
         )
         models = {each.artifact.path: each.file for each in exported}

@@ -14,7 +14,7 @@ from compress.quantize.schemes import (
     WeightOnlyInt4,
     WeightOnlyInt8,
 )
-from compress.quantize.sensitivity import Sensitivity, measure_sensitivity
+from compress.quantize.sensitivity import Sensitivity, measure_sensitivity, measure_whole
 from compress.quantize.trainable import TrainableGraph
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "check_exemptions",
     "finish",
     "measure_sensitivity",
+    "measure_whole",
     "prepare",
     "quantize",
 ]

@@ -70,6 +70,12 @@ def measure_sensitivity(trainable: TrainableGraph, images: Tensor) -> tuple[Sens
     return tuple(found)
 
 
+def measure_whole(trainable: TrainableGraph, images: Tensor) -> tuple[float, float]:
+    """sqnr_db and agreement where everything is rounded; arguments as for `measure_sensitivity`."""
+    expected, got = run(trainable.float_graph, images), run(trainable, images)
+    return signal_to_noise(expected, got), agreement(expected, got)
+
+
 def signal_to_noise(expected: Tensor, got: Tensor) -> float:
     """10 log10 of the power of `expected` over that of the difference, in dB."""
     noise = float((got - expected).double().square().sum())

@@ -1,4 +1,4 @@
-"""Where a run's numbers come from: recipe, data, versions, seeds, training curves, quantisation parameters."""
+"""Where a run's numbers come from: recipe, data, versions, seeds, training curves, what rounding did to each layer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LIBRARIES = (
 )
 
 
-def provenance(run: Run, trained: Sequence[Trained], exported: Sequence[Exported]) -> Json:
+def provenance(run: Run, trained: Sequence[Trained], exported: Sequence[Exported], sensitivity: Json) -> Json:
     """JSON-able; the same for the same recipe, data, versions and machine type."""
     device = choose_device()
     return {
@@ -69,5 +69,6 @@ def provenance(run: Run, trained: Sequence[Trained], exported: Sequence[Exported
             },
         },
         "training": [describe_training(each) for each in trained],
+        "sensitivity": sensitivity,
         "quantization": {each.artifact.name: each.quantization for each in exported},
     }
