@@ -64,6 +64,7 @@ class MixedInt8(StaticInt8):
     sqnr_db: how far the logits must stay above the noise of rounding, in dB, on the calibration set, without labels.
     agreement: the share of calibration inputs that must keep their class, in (0, 1].
 
+    Repairs that learn from the calibration set flatter themselves on it: ask for a little more than you need there.
     A budget makes and measures one graph for every layer that it exempts, and repairs each: with learnt rounding that
     takes as many times longer.
     """
