@@ -21,15 +21,20 @@ SINE, COSINE = aten.sin.default, aten.cos.default
 LAYERS = (aten.conv2d.default, aten.linear.default)
 
 
+def has_islands(graph: fx.GraphModule) -> bool:
+    """Whether a layer with a float weight reads dequantised values."""
+    return any(_is_island(node) for node in graph.graph.nodes)
+
+
 def fence_islands(graph: fx.GraphModule) -> fx.GraphModule:
-    """A copy in which every layer with a float weight reads dequantised values through a fence.
+    """A copy in which every such layer reads its input through a fence.
 
     Raises:
         ModelError: the model has a cos(sin(x)) of its own, which would be taken out too.
     """
     fenced = copy.deepcopy(graph)
-    islands = [node for node in fenced.graph.nodes if node.target in LAYERS and _is_island(node)]
-    if islands and any(node.target is COSINE and node.args[0].target is SINE for node in fenced.graph.nodes):
+    islands = [node for node in fenced.graph.nodes if _is_island(node)]
+    if any(node.target is COSINE and node.args[0].target is SINE for node in fenced.graph.nodes):
         raise ModelError(
             "the model computes cos(sin(x)), which stands for something else while layers are kept in float; expected "
             "any other function; use static_int8, or export to onnx only"
@@ -43,12 +48,10 @@ def fence_islands(graph: fx.GraphModule) -> fx.GraphModule:
 
 
 def remove_fences(content: bytes) -> bytes:
-    """The converted file without what `fence_islands` put in; as it came if there is nothing to take out."""
+    """The converted file without what `fence_islands` put in."""
     file = TfliteFile(content)
     sines = {int(op.outputs[0]): op for op in file.graph.operators if file.kind(op) == BUILTIN.SIN}
     cosines = [op for op in file.graph.operators if file.kind(op) == BUILTIN.COS and int(op.inputs[0]) in sines]
-    if not cosines:
-        return content
     fences = [sines[int(op.inputs[0])] for op in cosines]
     for sine, cosine in zip(fences, cosines, strict=True):
         cosine.inputs = list(sine.inputs)
@@ -59,5 +62,7 @@ def remove_fences(content: bytes) -> bytes:
 
 
 def _is_island(layer: fx.Node) -> bool:
+    if layer.target not in LAYERS:
+        return False
     source, weight = cast(tuple[fx.Node, fx.Node], layer.args[:2])
     return weight.op == "get_attr" and source.target is qd.dequantize_per_tensor.default

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from compress.errors import ModelError
 from compress.export import export
 from compress.export.audit import audit
-from compress.quantize import MixedInt8, QuantizedGraph, quantize
+from compress.quantize import MixedInt8, QuantizedGraph, StaticInt8, quantize
 
 IMAGES = images(48)
 
@@ -117,6 +117,9 @@ def test_a_models_own_waves_stay(tmp_path: Path) -> None:
     with torch.no_grad():
         assert noise(graph.module(IMAGES), run_tflite(file, IMAGES)) > 60
     assert audit(file)["ops"]["SIN"] == 1
+    graph = quantize(Waves(both=True), IMAGES[:1], StaticInt8(), IMAGES)
+    export(graph.module, graph.precision, "tflite", file, IMAGES[:1])
+    assert (audit(file)["ops"]["SIN"], audit(file)["ops"]["COS"]) == (1, 1)
     graph = quantize(Waves(both=True), IMAGES[:1], MixedInt8(exempt=("two",)), IMAGES)
     with pytest.raises(ModelError, match=r"computes cos\(sin\(x\)\).*; use static_int8"):
         export(graph.module, graph.precision, "tflite", file, IMAGES[:1])
