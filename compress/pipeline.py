@@ -18,10 +18,12 @@ from compress.run_folder import check_folder, write_run
 from compress.stages.context import Run, build_call
 from compress.stages.devices import measure_on_devices
 from compress.stages.evaluate import Died, Emulated, emulate, host_outputs, time_on_host
-from compress.stages.export import Exported, export_model, read_scheme, weights_artifact
+from compress.stages.export import Exported, export_model, weights_artifact
 from compress.stages.measurements import measure
-from compress.stages.plan import check_plan, note_small_test, read_transfer_set
+from compress.stages.plan import check_calibration_split, check_plan, note_small_test, read_transfer_set
 from compress.stages.provenance import provenance
+from compress.stages.schemes import read_scheme
+from compress.stages.sensitivity import measure_layers
 from compress.stages.teach import (
     Teachers,
     make_lesson,
@@ -55,6 +57,7 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
         run = _prepare(recipe, home, progress)
         with open_world(choose_device().name) as world:
             trained, tuned = _train(dataclasses.replace(run, world=world))
+        sensitivity = measure_layers(run, trained[1])
         exported = _export(run, trained, tuned)
         outputs = {each.artifact.sha256: host_outputs(run, each) for each in exported}
         emulated, died, notes = _emulate(run, exported)
@@ -70,7 +73,7 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
             measurements=measurements,
             verdicts=judge(recipe.budgets, artifacts, measurements),
             audits={each.artifact.sha256: each.audit for each in exported},
-            provenance=provenance(run, trained, exported),
+            provenance=provenance(run, trained, exported, sensitivity),
             notes=(*note_small_test(run), *notes, *device_notes),
         )
         models = {each.artifact.path: each.file for each in exported}
@@ -112,6 +115,7 @@ def _train(run: Run) -> tuple[tuple[Trained, ...], tuple[Tuned, ...]]:
     """The teacher, the student, and then whatever else was trained; and the student trained on for int8."""
     config = run.recipe.student
     transfer = read_transfer_set(run)
+    check_calibration_split(run)
     callables = obtain_callables(run)
     check_plan(run, transfer, callables)
     teachers = obtain_teachers(run, callables)

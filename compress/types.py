@@ -18,10 +18,19 @@ SCHEMA_VERSION = 1
 
 Format = Literal["onnx", "tflite", "safetensors"]
 Precision = Literal[
-    "float32", "float16", "static_int8", "qat_int8", "dynamic_int8", "weight_only_int8", "weight_only_int4"
+    "float32",
+    "float16",
+    "static_int8",
+    "mixed_int8",
+    "qat_int8",
+    "dynamic_int8",
+    "weight_only_int8",
+    "weight_only_int4",
 ]
 INTEGERS: tuple[Precision, ...] = ("static_int8", "qat_int8")
 """Integer arithmetic from input to output: the same integers in both formats, and on every machine."""
+CALIBRATED: tuple[Precision, ...] = (*INTEGERS, "mixed_int8")
+"""Ranges of activations come from the calibration split, and the graph says which of its values are integers."""
 How = Literal["native", "emulated", "predicted", "static"]
 Status = Literal["PASS", "FAIL", "MISSING"]
 Json = Any

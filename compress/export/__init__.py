@@ -27,7 +27,7 @@ def export(
     """Write `module` to `path`, atomically; the same module gives the same bytes in every process.
 
     Args:
-        module: (n, C, H, W) float32 in, one tensor out. For static_int8 a graph with
+        module: (n, C, H, W) float32 in, one tensor out. For int8 after calibration a graph with
             `torch.ops.quantized_decomposed` nodes: every quantised value passes quantize_per_tensor and
             dequantize_per_tensor with Python numbers, constants are integer buffers that pass dequantize_per_channel
             or dequantize_per_tensor. Export adds no quantisation of its own.

@@ -53,13 +53,14 @@ class TfliteFile:
         """A constant's float values."""
         return np.asarray(self._data(tensor), np.uint8).view(np.float32).reshape(self.graph.tensors[tensor].shape)
 
-    def bypass(self, kinds: Sequence[int]) -> None:
-        """Take out all operators of some kinds, each with one input and output; what they read takes its place."""
+    def bypass(self, operators: Sequence[Any]) -> None:
+        """Take out operators, each with one input and output; what they read takes its place."""
+        out = {id(op) for op in operators}
         source: dict[int, int] = {}
         kept = []
         for op in self.graph.operators:
             op.inputs = [source.get(int(index), int(index)) for index in op.inputs]
-            if self.kind(op) in kinds:
+            if id(op) in out:
                 source[int(op.outputs[0])] = op.inputs[0]
             else:
                 kept.append(op)

@@ -12,11 +12,12 @@ from torch import fx
 
 from compress.errors import ModelError
 from compress.export.fold_pads import fold_pads
+from compress.export.islands_onnx import keep_islands
 from compress.export.quiet import quiet
 from compress.export.rows import with_rows
 from compress.export.stored_weights import STORED_WEIGHTS, make_carrier, read_stored_weights
 from compress.export.weights_onnx import INT4_OPSET, restore_weights
-from compress.types import INTEGERS, Precision
+from compress.types import CALIBRATED, Precision
 
 OPSET = 20
 CONVERTER_ERRORS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError)
@@ -31,12 +32,13 @@ def to_onnx(module: torch.nn.Module, precision: Precision, example: torch.Tensor
         opset = INT4_OPSET if precision == "weight_only_int4" else OPSET
         model = _convert(make_carrier(graph, weights), example, opset)
         restore_weights(model, weights)
-    elif precision in INTEGERS:
+    elif precision in CALIBRATED:
         model = _convert(with_rows(cast(fx.GraphModule, module), torch.cat([example, example])), example, OPSET)
     else:
         model = _convert(_HalfInside(module) if precision == "float16" else module, example, OPSET)
     fold_pads(model)
     _use_integer_kernels(model)
+    keep_islands(model)
     _give_each_weight_its_zero_point(model)
     _strip(model)
     onnx.checker.check_model(model, full_check=True)

@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, fx
 
 from compress.errors import ModelError
+from compress.export.islands_tflite import fence_islands, has_islands, remove_fences
 from compress.export.quiet import quiet
 from compress.export.stored_weights import STORED_WEIGHTS, make_carrier, read_stored_weights
 from compress.export.tidy_tflite import tidy
 from compress.export.to_onnx import CONVERTER_ERRORS, first_line
 from compress.export.weights_tflite import fence, restore_weights
-from compress.types import INTEGERS, Precision
+from compress.types import CALIBRATED, Precision
 
 
 def to_tflite(module: torch.nn.Module, precision: Precision, example: Tensor) -> bytes:
@@ -23,7 +24,9 @@ def to_tflite(module: torch.nn.Module, precision: Precision, example: Tensor) ->
     with quiet(), torch.no_grad():
         if precision in STORED_WEIGHTS:
             return tidy(_convert_carrier(cast(fx.GraphModule, module), example))
-        content = _convert(module, example, quantised=precision in INTEGERS)
+        if precision in CALIBRATED and has_islands(graph := cast(fx.GraphModule, module)):
+            return tidy(remove_fences(_convert(fence_islands(graph), example, quantised=True)))
+        content = _convert(module, example, quantised=precision in CALIBRATED)
         if precision == "float16":
             content = _to_half(content)
     return tidy(content)

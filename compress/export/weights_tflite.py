@@ -92,7 +92,7 @@ def restore_weights(content: bytes, weights: Sequence[StoredWeight]) -> bytes:
 
 
 def _remove_fences(file: TfliteFile) -> None:
-    file.bypass((BUILTIN.QUANTIZE, BUILTIN.DEQUANTIZE))
+    file.bypass([op for op in file.graph.operators if file.kind(op) in (BUILTIN.QUANTIZE, BUILTIN.DEQUANTIZE)])
     for index, tensor in enumerate(file.graph.tensors):
         if tensor.type == TYPE.INT8 and not file.is_constant(index):
             tensor.type, tensor.quantization = TYPE.FLOAT32, None

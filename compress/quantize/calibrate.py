@@ -39,22 +39,22 @@ def calibrate(
         (low, high) per group, finite, low <= high.
 
     Raises:
-        ModelError: an operator produces NaN or infinity on the data, or the graph cannot run on it.
+        ModelError: an operator produces NaN on the data, or infinity where a range is needed; or the graph cannot
+            run on it.
     """
     index = {node: number for number, group in enumerate(groups) for node in group}
     limits: list[Range] = [(math.inf, -math.inf)] * len(groups)
 
     def widen(node: fx.Node, value: Tensor) -> None:
+        if node not in index:
+            _refuse_if(node, bool(value.isnan().any()))  # -inf may be a mask, and is gone after a softmax
+            return
         low, high = (float(x) for x in torch.aminmax(value))
-        if not (math.isfinite(low) and math.isfinite(high)):
-            raise ModelError(
-                f"{module_path(node)} produces NaN or infinity on the calibration set; expected finite activations; "
-                "check the model's weights and the scale of its inputs"
-            )
+        _refuse_if(node, not (math.isfinite(low) and math.isfinite(high)))
         old = limits[index[node]]
         limits[index[node]] = (min(low, old[0]), max(high, old[1]))
 
-    watch(graph, index, data, widen)
+    watch(graph, _real_values(graph), data, widen)
     if method == "min_max":
         return limits
 
@@ -67,6 +67,21 @@ def calibrate(
     watch(graph, index, data, count)
     narrow = _RANGES[method]
     return [narrow(counts, each) for counts, each in zip(histograms, limits, strict=True)]
+
+
+def _real_values(graph: fx.GraphModule) -> set[fx.Node]:
+    """Everything that is computed: what is left in float can be where NaN begins."""
+    computed = (node for node in graph.graph.nodes if node.op in ("placeholder", "call_function"))
+    values = ((node, node.meta.get("val")) for node in computed)
+    return {node for node, value in values if isinstance(value, Tensor) and value.is_floating_point()}
+
+
+def _refuse_if(node: fx.Node, bad: bool) -> None:
+    if bad:
+        raise ModelError(
+            f"{module_path(node)} produces NaN or infinity on the calibration set; expected finite activations; "
+            "check the model's weights and the scale of its inputs"
+        )
 
 
 def watch(

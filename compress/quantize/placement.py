@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, cast
 
 import torch
@@ -50,12 +51,17 @@ class Plan:
     left_in_float: tuple[tuple[str, str], ...]
 
 
-def place(graph: fx.GraphModule) -> Plan:
+def place(graph: fx.GraphModule, exempt: Mapping[str, str] = MappingProxyType({})) -> Plan:
     """Walk the normalised graph once, in order, and decide for every operator by its rule.
 
     Multiplications by 1 are put in where a scale has to change; the plan of a graph that was planned is the same.
+
+    Args:
+        graph: normalised, batch norm folded.
+        exempt: names of layers that stay in float together with the clip that is fused with them, and why. What still
+            runs on integers does so as without them: its groups are parts of those groups.
     """
-    walk = _Walk(graph)
+    walk = _Walk(graph, exempt)
     for node in graph.graph.nodes:
         computes = isinstance(node.meta.get("val"), Tensor | tuple | list)  # a dimension's size does not
         if node.op == "call_function" and computes and node not in walk.fused:
@@ -66,8 +72,8 @@ def place(graph: fx.GraphModule) -> Plan:
 class _Walk:
     """The state of one pass over the graph: groups of values, merged as operators that share are met."""
 
-    def __init__(self, graph: fx.GraphModule) -> None:
-        self.graph = graph
+    def __init__(self, graph: fx.GraphModule, exempt: Mapping[str, str]) -> None:
+        self.graph, self.exempt = graph, exempt
         self.fused: set[fx.Node] = set()
         self.integers: set[fx.Node] = {
             node for node in graph.graph.nodes if node.op == "placeholder" and _is_real(node)
@@ -85,6 +91,10 @@ class _Walk:
         reason = f"no integer kernel for {node.target} in both runtimes" if rule is None else self._refuse(node, rule)
         if rule is None or reason is not None:
             self.left.append((module_path(node), str(reason)))
+            return
+        if node.name in self.exempt:
+            self._output(node, rule)
+            self.left.append((module_path(node), self.exempt[node.name]))
             return
         if rule.output == "shared":
             self._free(node)

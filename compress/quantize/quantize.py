@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, fx, nn
 
-from compress.errors import DataError, ModelError
-from compress.quantize.calibrate import calibrate
+from compress.errors import ModelError
+from compress.quantize.calibration_set import check_calibration
 from compress.quantize.capture import capture
-from compress.quantize.choose import choose
 from compress.quantize.convolutions import lower_convolutions
-from compress.quantize.dead_channels import clamp_dead_channels
-from compress.quantize.equalise import equalise
 from compress.quantize.fold import fold_batch_norm
-from compress.quantize.insert import insert
+from compress.quantize.integers import observe, write
+from compress.quantize.mixed import find_layers, write_mixed
 from compress.quantize.normalise import normalise
 from compress.quantize.placement import place
-from compress.quantize.repair import give_biases, repair
-from compress.quantize.schemes import Float16, Float32, QATInt8, Scheme, StaticInt8
+from compress.quantize.schemes import Float16, Float32, MixedInt8, QATInt8, Scheme, StaticInt8
 from compress.quantize.trainable import TrainableGraph
 from compress.quantize.weights import store_weights
 from compress.types import Json, Precision
@@ -55,17 +51,23 @@ def quantize(model: nn.Module, example: Tensor, scheme: Scheme, calibration: Ten
         model: one tensor in, one tensor out; left untouched. Any device; the graph is on the CPU.
         example: one input: (1, C, H, W) float32, or (1, tokens) int64 for models that read token ids.
         scheme: what to make of it.
-        calibration: (n, C, H, W) float32, n >= 1, inputs as in production; needed by StaticInt8 only.
+        calibration: (n, C, H, W) float32, n >= 1, inputs as in production; needed by StaticInt8 and MixedInt8.
 
     Raises:
-        ModelError: torch.export refuses the model, its weights or activations are not finite, or `scheme` trains.
-        DataError: the calibration set is missing, empty, of another shape than `example`, or not finite.
+        ModelError: torch.export refuses the model, its weights or activations are not finite, `scheme` trains, or it
+            exempts layers that do not exist or cannot keep its budget.
+        DataError: the calibration set says nothing, see `check_calibration`.
     """
     if isinstance(scheme, QATInt8):
         raise ModelError("QATInt8 trains, which quantize does not; expected another scheme; use prepare and finish")
-    graph = lower_convolutions(fold_batch_norm(normalise(capture(model, example))))
     if isinstance(scheme, StaticInt8):
-        return _to_int8(graph, scheme, _checked(calibration, example))
+        data = check_calibration(calibration, example)
+        observed = observe(_fold(model, example), scheme, data)
+        integers = write_mixed(observed, scheme) if isinstance(scheme, MixedInt8) else write(observed, scheme)
+        return QuantizedGraph(
+            module=integers.graph, scheme=scheme, qparams=integers.table, left_in_float=integers.left_in_float
+        )
+    graph = _fold(model, example)
     if isinstance(scheme, Float16):
         _round_to_half(graph)
     elif not isinstance(scheme, Float32):
@@ -74,21 +76,13 @@ def quantize(model: nn.Module, example: Tensor, scheme: Scheme, calibration: Ten
     return QuantizedGraph(module=graph, scheme=scheme)
 
 
-def _to_int8(graph: fx.GraphModule, scheme: StaticInt8, data: Tensor) -> QuantizedGraph:
-    """What changes floats comes before calibration, what changes integers after: scales never depend on a repair."""
-    plan = place(graph)
-    if scheme.bias_correction or scheme.clamp_dead_channels:
-        give_biases(graph, plan.layers)
-    if scheme.clamp_dead_channels:
-        clamp_dead_channels(graph, plan.layers, data)
-    if scheme.equalise:
-        equalise(graph, plan.layers, data)
-    ranges = calibrate(graph, plan.groups, data, scheme.calibration)
-    original = copy.deepcopy(graph)
-    table = insert(graph, plan, choose(graph, plan, ranges))
-    if scheme.rounding or scheme.bias_correction:
-        repair(original, graph, plan.layers, data, scheme.rounding, scheme.bias_correction)
-    return QuantizedGraph(module=graph, scheme=scheme, qparams=table, left_in_float=plan.left_in_float)
+def check_exemptions(model: nn.Module, example: Tensor, names: Sequence[str]) -> None:
+    """Whether every name is that of a layer which MixedInt8 can leave in float; the weights do not matter.
+
+    Raises:
+        ModelError: one is not, or torch.export refuses the model.
+    """
+    find_layers(place(_fold(model, example)), names)
 
 
 def prepare(model: nn.Module, example: Tensor, scheme: StaticInt8 | QATInt8, calibration: Tensor) -> TrainableGraph:
@@ -101,12 +95,16 @@ def prepare(model: nn.Module, example: Tensor, scheme: StaticInt8 | QATInt8, cal
         calibration: likewise.
 
     Raises:
-        ModelError, DataError: as `quantize`.
+        ModelError, DataError: as `quantize`; also where `scheme` repairs integers.
     """
-    graph = lower_convolutions(fold_batch_norm(normalise(capture(model, example))))
-    plan = place(graph)
-    ranges = calibrate(graph, plan.groups, _checked(calibration, example), scheme.calibration)
-    return TrainableGraph(graph, choose(graph, plan, ranges))
+    if isinstance(scheme, StaticInt8) and (scheme.rounding or scheme.bias_correction):
+        raise ModelError(
+            "rounding and bias_correction change integers, and a graph that trains has none yet; expected a scheme "
+            "without them; leave both out, or use quantize"
+        )
+    data = check_calibration(calibration, example)
+    observed = observe(_fold(model, example), scheme, data)
+    return TrainableGraph(observed.graph, observed.qparams)
 
 
 def finish(trained: TrainableGraph, scheme: StaticInt8 | QATInt8) -> QuantizedGraph:
@@ -119,31 +117,9 @@ def finish(trained: TrainableGraph, scheme: StaticInt8 | QATInt8) -> QuantizedGr
     return QuantizedGraph(module=graph, scheme=scheme, qparams=table, left_in_float=left)
 
 
-def _checked(calibration: Tensor | None, example: Tensor) -> Tensor:
-    if not example.is_floating_point():
-        raise ModelError(
-            f"static_int8 rounds its input, and this model's are {example.dtype} token ids; expected real numbers; "
-            "use dynamic_int8"
-        )
-    wanted = ", ".join(str(size) for size in example.shape[1:])
-    if calibration is None or calibration.shape[0] == 0:
-        raise DataError(
-            f"the calibration set is empty; expected at least one input of shape ({wanted}); "
-            "raise calibration_samples or check the split"
-        )
-    if calibration.shape[1:] != example.shape[1:]:
-        raise DataError(
-            f"the calibration set has shape {tuple(calibration.shape)}; expected (n, {wanted}) like the example; "
-            "apply the task's preprocessing to it"
-        )
-    data = calibration.detach().to(device="cpu", dtype=torch.float32)
-    bad = (~torch.isfinite(data)).flatten(1).any(1).nonzero().flatten()
-    if len(bad):
-        raise DataError(
-            f"calibration input {int(bad[0])} holds NaN or infinity ({len(bad)} of {len(data)} do); "
-            "expected finite numbers; repair the data set"
-        )
-    return data
+def _fold(model: nn.Module, example: Tensor) -> fx.GraphModule:
+    """The model's inference graph as the rest of this room wants it."""
+    return lower_convolutions(fold_batch_norm(normalise(capture(model, example))))
 
 
 def _round_to_half(graph: fx.GraphModule) -> None:

@@ -55,15 +55,43 @@ class StaticInt8:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MixedInt8(StaticInt8):
+    """StaticInt8 with some layers in float32: those that are named, or the fewest for which an accuracy budget holds.
+
+    All other layers keep the integers and scales that they would have without. Give a budget or names, not both.
+
+    exempt: module paths of convolutions and linear layers, such as `blocks.0.conv`.
+    sqnr_db: how far the logits must stay above the noise of rounding, in dB, on the calibration set, without labels.
+    agreement: the share of calibration inputs that must keep their class, in (0, 1].
+
+    Repairs that learn from the calibration set flatter themselves on it: ask for a little more than you need there.
+    A budget makes and measures one graph for every layer that it exempts, and repairs each: with learnt rounding that
+    takes as many times longer.
+    """
+
+    exempt: tuple[str, ...] = ()
+    sqnr_db: float | None = None
+    agreement: float | None = None
+    precision: ClassVar[Precision] = "mixed_int8"
+
+    def __post_init__(self) -> None:
+        if bool(self.exempt) == (self.sqnr_db is not None or self.agreement is not None):
+            raise ValueError("expected either exempt, or sqnr_db and agreement or one of them")
+
+
+@dataclass(frozen=True, kw_only=True)
 class QATInt8:
     """StaticInt8 whose weights were trained on through the rounding (Jacob et al. 2018, section 3).
 
     `quantize` cannot do it alone: `prepare` the model, train what it gives, `finish` it.
 
-    calibration: as in StaticInt8; training leaves the ranges of activations as they are.
+    calibration, clamp_dead_channels, equalise: as in StaticInt8, before training, which leaves ranges of activations as
+        they are. What StaticInt8 does to integers, training does better.
     """
 
-    calibration: Literal["min_max", "percentile"] = "min_max"
+    calibration: Literal["min_max", "percentile", "mse", "entropy"] = "min_max"
+    clamp_dead_channels: bool = False
+    equalise: bool = False
     precision: ClassVar[Precision] = "qat_int8"
 
 
@@ -105,4 +133,4 @@ class WeightOnlyInt4:
 
 
 WeightScheme = DynamicInt8 | WeightOnlyInt8 | WeightOnlyInt4
-Scheme = Float32 | Float16 | StaticInt8 | QATInt8 | WeightScheme
+Scheme = Float32 | Float16 | StaticInt8 | MixedInt8 | QATInt8 | WeightScheme

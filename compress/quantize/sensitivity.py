@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
 
 from compress.quantize.capture import constant_of, module_path
 from compress.quantize.placement import place
@@ -53,21 +53,27 @@ def measure_sensitivity(trainable: TrainableGraph, images: Tensor) -> tuple[Sens
     parts = _parts(trainable)
     everything = [module for modules in parts.values() for module in modules]
     with _only((), everything):
-        expected = _logits(trainable, images)
+        expected = run(trainable, images)
     found = []
     for node, modules in parts.items():
         with _only(modules, everything):
-            got = _logits(trainable, images)
+            got = run(trainable, images)
         found.append(
             Sensitivity(
                 layer=module_path(node),
                 node=node.name,
                 parameters=_parameters(trainable.float_graph, node),
                 sqnr_db=signal_to_noise(expected, got),
-                agreement=float((expected.flatten(1).argmax(1) == got.flatten(1).argmax(1)).float().mean()),
+                agreement=agreement(expected, got),
             )
         )
     return tuple(found)
+
+
+def measure_whole(trainable: TrainableGraph, images: Tensor) -> tuple[float, float]:
+    """sqnr_db and agreement where everything is rounded; arguments as for `measure_sensitivity`."""
+    expected, got = run(trainable.float_graph, images), run(trainable, images)
+    return signal_to_noise(expected, got), agreement(expected, got)
 
 
 def signal_to_noise(expected: Tensor, got: Tensor) -> float:
@@ -77,6 +83,17 @@ def signal_to_noise(expected: Tensor, got: Tensor) -> float:
     if noise == 0:
         return math.inf
     return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
+
+
+def agreement(expected: Tensor, got: Tensor) -> float:
+    """Share of the images that keep their class."""
+    return float((expected.flatten(1).argmax(1) == got.flatten(1).argmax(1)).float().mean())
+
+
+@torch.no_grad()
+def run(model: nn.Module, images: Tensor) -> Tensor:
+    """Logits of all images, batch by batch."""
+    return torch.cat([model(batch) for batch in images.split(BATCH_SIZE)])
 
 
 def _parts(trainable: TrainableGraph) -> dict[fx.Node, list[Rounding]]:
@@ -99,11 +116,6 @@ def _only(chosen: Sequence[Rounding], everything: Sequence[Rounding]) -> Iterato
     finally:
         for rounding in everything:
             rounding.enabled = True
-
-
-@torch.no_grad()
-def _logits(model: TrainableGraph, images: Tensor) -> Tensor:
-    return torch.cat([model(batch) for batch in images.split(BATCH_SIZE)])
 
 
 def _parameters(graph: fx.GraphModule, node: fx.Node) -> int:

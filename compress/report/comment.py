@@ -7,13 +7,14 @@ import re
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from compress.report.devices import device_table
-from compress.report.evidence import audit_table, macs_table
+from compress.report.evidence import audit_table, left_in_float_table, macs_table
 from compress.report.fidelity import fidelity_tables
 from compress.report.headline import headline
 from compress.report.lookup import Lookup
 from compress.report.page import TEMPLATES
 from compress.report.provenance import fact_table, file_table
 from compress.report.rows import budget_table, latency_table, results_table, teacher_table
+from compress.report.sensitivity import sensitivity_table
 from compress.report.tables import Cell, printable
 from compress.types import Results
 
@@ -46,6 +47,8 @@ def markdown(results: Results) -> str:
             "Multiply-accumulates": macs_table(lookup),
             **{f"Fidelity: {title}": table for title, table in fidelity_tables(lookup).items()},
             "Inside the files": audit_table(lookup),
+            "What stays in float": left_in_float_table(lookup),
+            "What rounding costs": sensitivity_table(lookup),
             "Files": file_table(results),
             "Versions, data and machines": fact_table(results),
         },

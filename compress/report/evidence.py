@@ -70,6 +70,21 @@ def audit_table(lookup: Lookup) -> Table:
     return Table(columns=columns, rows=rows, notes=notes, missing="No graph was audited.")
 
 
+def left_in_float_table(lookup: Lookup) -> Table:
+    """What a scheme was to put on integers and did not, with the reason; files of both formats are alike."""
+    files: dict[tuple[str, str], list[str]] = {}
+    for name, found in lookup.results.provenance.get("quantization", {}).items():
+        for left in dict.fromkeys((each["node"], each["reason"]) for each in found.get("left_in_float", ())):
+            files.setdefault(left, []).append(name)
+    rows = tuple((cell(node), cell(reason), cell(", ".join(names))) for (node, reason), names in files.items())
+    columns = (
+        Column(key="operator", title="Operator", numeric=False),
+        Column(key="reason", title="Why it stays in float", numeric=False),
+        Column(key="files", title="Files", numeric=False),
+    )
+    return Table(columns=columns, rows=rows, missing="Whatever was to run on integers does.")
+
+
 def _executed(executed: Measurement | None, asked: Measurement | None) -> Cell:
     if executed is None:
         return NOTHING

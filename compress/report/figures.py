@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from compress.report.layer_plot import Layer, draw_layers
 from compress.report.lookup import Lookup, Subject
 from compress.report.plots import Bar, Point, draw_latencies, draw_shares, draw_tradeoff, name_parts
+from compress.report.sensitivity import split_layer
 from compress.report.tables import printable
-from compress.types import INTEGERS
+from compress.types import CALIBRATED, MOST_SQNR_DB
 from compress.units import brief
 
 _FEWEST_POINTS = 2
@@ -61,7 +63,7 @@ def mix_drawings(lookup: Lookup) -> tuple[Drawing, ...]:
     by_runtime: dict[str, dict[str, Sequence[Bar]]] = {}
     for runtime in dict.fromkeys(subject.runtime for subject in lookup.subjects):
         counted = [s for s in lookup.subjects if s.runtime == runtime and _mix(lookup, s)]
-        integer = (*INTEGERS, "dynamic_int8")
+        integer = (*CALIBRATED, "dynamic_int8")
         telling = [s for s in counted if s.artifact.role == "teacher" or s.artifact.precision in integer]
         groups = {printable(s.artifact.name): _mix(lookup, s) for s in (telling or counted)[:4]}
         if groups and runtime:
@@ -87,6 +89,25 @@ def bytes_drawing(lookup: Lookup) -> Drawing:
         return Drawing(caption="No file was audited by part.")
     svg = draw_shares({"": bars}, "bytes", "Bytes of each file by part", name_parts(bars))
     return Drawing(caption="What the bytes of each file are; at the end of a bar, its size.", svg=svg)
+
+
+def layer_drawing(lookup: Lookup) -> Drawing:
+    """What rounding each layer alone costs, over its place in the network."""
+    found = lookup.results.provenance.get("sensitivity") or {"layers": ()}
+    layers = [
+        Layer(
+            name=split_layer(each["layer"])[0],
+            position=position,
+            sqnr_db=each["sqnr_db"],
+            weighted=each["parameters"] > 0,
+        )
+        for position, each in enumerate(found["layers"], start=1)
+        if each["sqnr_db"] < MOST_SQNR_DB  # what changes nothing would be far above the rest
+    ]
+    if not layers:
+        return Drawing(caption="No layer was rounded alone.")
+    svg = draw_layers(layers, found["whole"]["sqnr_db"], "layers", "What rounding each layer alone costs")
+    return Drawing(caption="Each layer rounded to int8 alone; low is dear. What changes nothing is left out.", svg=svg)
 
 
 def _points(lookup: Lookup, metric: str, target: str | None, unit: float) -> list[Point]:

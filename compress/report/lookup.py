@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from compress.types import INTEGERS, Artifact, Measurement, Results
+from compress.types import CALIBRATED, Artifact, Measurement, Results
 
 SHIPPED_FORMATS = ("onnx", "tflite")
 FAVOURITE_CORE = "cortex-a76"
@@ -95,7 +95,7 @@ class Lookup:
         return min(
             ours,
             key=lambda s: (
-                s.artifact.precision not in (*INTEGERS, "dynamic_int8"),
+                s.artifact.precision not in (*CALIBRATED, "dynamic_int8"),
                 s.artifact.format != "tflite",
                 s.artifact.size_bytes,
                 s.artifact.name,

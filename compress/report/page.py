@@ -7,12 +7,13 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from compress.report.devices import device_table
-from compress.report.evidence import audit_table, emulated_accuracy_table, macs_table
+from compress.report.evidence import audit_table, emulated_accuracy_table, left_in_float_table, macs_table
 from compress.report.fidelity import fidelity_tables
 from compress.report.headline import headline
 from compress.report.lookup import Lookup
 from compress.report.provenance import fact_table, file_table, recipe_text
 from compress.report.rows import budget_table, latency_table, results_table, teacher_table
+from compress.report.sensitivity import sensitivity_table
 from compress.report.tables import printable
 from compress.types import Results
 
@@ -22,7 +23,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 def html(results: Results) -> str:
     """The page; the same results give the same text, byte for byte."""
     # matplotlib takes half a second to import; those who only want a verdict on a terminal need not wait for it.
-    from compress.report.figures import bytes_drawing, latency_drawing, mix_drawings, tradeoff_drawings
+    from compress.report.figures import bytes_drawing, latency_drawing, layer_drawing, mix_drawings, tradeoff_drawings
 
     lookup = Lookup(results)
     environment = Environment(
@@ -47,7 +48,10 @@ def html(results: Results) -> str:
         fidelity=fidelity_tables(lookup),
         emulated_accuracy=emulated_accuracy_table(lookup),
         audit=audit_table(lookup),
+        left_in_float=left_in_float_table(lookup),
         bytes=bytes_drawing(lookup),
+        layers=layer_drawing(lookup),
+        sensitivity=sensitivity_table(lookup),
         teacher=teacher_table(lookup),
         notes=[printable(note) for note in results.notes],
         recipe=recipe_text(results),

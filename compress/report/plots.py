@@ -21,6 +21,7 @@ PRECISION_COLOURS = {
     "float32": "#5b7ea8",
     "float16": "#4d9b8c",
     "static_int8": "#c8553d",
+    "mixed_int8": "#d98880",
     "qat_int8": "#8f2d56",
     "dynamic_int8": "#dd8f52",
     "weight_only_int8": "#8a6bb1",

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from compress.report.tables import Column, Table, cell, printable
 from compress.types import Json, Results
 
-_ELSEWHERE = ("recipe", "training", "quantization")
-"""The recipe is shown whole; the learning curves and the quantisation parameters stay in results.json."""
+_ELSEWHERE = ("recipe", "training", "quantization", "sensitivity")
+"""The recipe is shown whole, the rest in tables; learning curves and quantisation parameters stay in results.json."""
 
 
 def file_table(results: Results) -> Table:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from compress.report.lookup import Lookup, Subject
 from compress.report.tables import printable
-from compress.types import Results
+from compress.types import CALIBRATED, Results
 from compress.units import exact
 
 _ACCURACIES = ("accuracy", "accuracy_drop", "macro_f1")
 
 
 def find_warnings(results: Results) -> tuple[str, ...]:
-    """One sentence each: files that know nothing, and files whose accuracy no budget limits."""
+    """One sentence each: files that know nothing, ranges that saw one class, and accuracies that no budget limits."""
     lookup = Lookup(results)
     students = [subject for subject in lookup.subjects if subject.artifact.role != "teacher"]
     found = [_chance(lookup, subject) for subject in students]
+    found.append(_one_class(results, students))
     if results.verdicts:  # else the verdict says itself that there is none
         found.append(_unlimited(results, students))
     return tuple(dict.fromkeys(printable(warning) for warning in found if warning))
@@ -32,6 +33,20 @@ def _chance(lookup: Lookup, subject: Subject) -> str:
     return (
         f"{subject.artifact.name} is no better than always naming the most frequent class: accuracy"
         f" {exact(accuracy.value, 'fraction')} (95 % interval {low:.4f} to {high:.4f}) against {chance:.4f}."
+    )
+
+
+def _one_class(results: Results, students: list[Subject]) -> str:
+    task = results.provenance.get("task", {})
+    split = task.get("splits", {}).get("calibration", {})
+    if split.get("classes") != 1 or len(task.get("classes", ())) < 2:
+        return ""
+    names = dict.fromkeys(s.artifact.name for s in students if s.artifact.precision in CALIBRATED)
+    if not names:
+        return ""
+    return (
+        f"All {split['images']:,} calibration images are of one class: the ranges of {', '.join(names)} were seen for"
+        " it alone, and activations of the others may not fit. Put all classes into the calibration split."
     )
 
 

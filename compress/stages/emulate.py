@@ -19,7 +19,7 @@ from compress.recipe import Arm64Config
 from compress.stages.context import Run, Step, execute_step
 from compress.stages.export import Exported
 from compress.targets import Session, arm64, encode, open_session
-from compress.types import INTEGERS, Json
+from compress.types import CALIBRATED, Json
 
 CODE = ("compress.runtimes", "compress.targets")
 """What runs a file, on the host as on a core."""
@@ -105,7 +105,7 @@ def _emulate_one(
     run: Run, config: Arm64Config, core: str, exported: Exported, session: Callable[[], Session]
 ) -> Emulated:
     artifact = exported.artifact
-    images = min(config.images if artifact.precision in INTEGERS else config.float_images, len(run.task.test))
+    images = min(config.images if artifact.precision in CALIBRATED else config.float_images, len(run.task.test))
     step = Step(
         name="emulate",
         title=f"{core}: {artifact.name}",

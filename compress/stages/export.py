@@ -15,19 +15,8 @@ from numpy.typing import NDArray
 from compress.export import export
 from compress.export.audit import audit_in_child
 from compress.progress import Stage
-from compress.quantize import (
-    DynamicInt8,
-    Float16,
-    Float32,
-    QATInt8,
-    Scheme,
-    StaticInt8,
-    WeightOnlyInt4,
-    WeightOnlyInt8,
-    finish,
-    quantize,
-)
-from compress.recipe import QuantizeConfig, artifact_name
+from compress.quantize import Scheme, finish, quantize
+from compress.recipe import artifact_name
 from compress.stages.context import Run, Step, execute_step
 from compress.stages.train import Trained
 from compress.stages.tune import Tuned
@@ -54,25 +43,6 @@ class Exported:
     runtime: str
     reference: NDArray[np.float32]
     quantization: Json
-
-
-def read_scheme(config: QuantizeConfig) -> Scheme:
-    """What the recipe's entry asks `quantize` to do."""
-    match config.scheme:
-        case "float32":
-            return Float32()
-        case "float16":
-            return Float16()
-        case "static_int8":
-            return StaticInt8(calibration=config.calibration)
-        case "qat_int8":
-            return QATInt8(calibration=config.calibration)
-        case "dynamic_int8":
-            return DynamicInt8()
-        case "weight_only_int8":
-            return WeightOnlyInt8()
-        case "weight_only_int4":
-            return WeightOnlyInt4(block_size=config.block_size)
 
 
 def export_model(

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 from compress.distill import ModuleTeacher, ProbabilityTeacher, TransferSet, choose_device
 from compress.distill.distillation import check_distillation
 from compress.errors import DataError, ModelError
+from compress.quantize import check_calibration, check_exemptions
 from compress.recipe import ModelCall, MoreTeacherConfig, NormalizeConfig, TeacherConfig
 from compress.stages.context import Run, blame, build_call
 from compress.stages.teach import read_distillation
 from compress.stages.train import build_model
+from compress.types import CALIBRATED
 
 
 def read_transfer_set(run: Run) -> TransferSet:
@@ -55,6 +57,30 @@ def read_transfer_set(run: Run) -> TransferSet:
     return found
 
 
+def check_calibration_split(run: Run) -> None:
+    """Refuse what would calibrate nothing, and say what would calibrate badly, if a scheme of the recipe calibrates.
+
+    A task has refused already what is empty, not finite, outside [0, 1], or in the test split too.
+
+    Raises:
+        DataError: its images are all the same.
+    """
+    if not any(entry.scheme in CALIBRATED for entry in run.recipe.quantize):
+        return
+    split = run.task.calibration
+    images = torch.from_numpy(split.images)
+    try:
+        check_calibration(images, images[:1])
+    except DataError as error:
+        raise DataError(f"task {run.task.name}, split {split.name}: {error}") from error
+    present = np.unique(split.labels)
+    if len(present) == 1 < len(run.task.classes):
+        run.progress.note(
+            f"task {run.task.name}, split {split.name}: all {len(split):,} images are of class"
+            f" {run.task.classes[int(present[0])]}: int8 is made for its activations alone. Put all classes in."
+        )
+
+
 def note_small_test(run: Run) -> tuple[str, ...]:
     """One sentence for each number of test images that the recipe asks for and the task does not have.
 
@@ -82,6 +108,7 @@ def check_plan(run: Run, transfer: TransferSet, callables: tuple[ProbabilityTeac
     """
     config = run.recipe.student.distill
     student = _try_model(run, run.recipe.student.model)
+    _check_exemptions(run, student)
     configs: list[TeacherConfig | MoreTeacherConfig] = [run.recipe.teacher, *run.recipe.more_teachers]
     untrained = tuple(
         ModuleTeacher(model=_try_model(run, each.model, each.normalize)) for each in configs if each.model
@@ -98,17 +125,54 @@ def check_plan(run: Run, transfer: TransferSet, callables: tuple[ProbabilityTeac
         check_distillation(student, transfer, dataclasses.replace(whole, teachers=teachers), choose_device())
 
 
+def _check_exemptions(run: Run, student: nn.Module) -> None:
+    for index, entry in enumerate(run.recipe.quantize):
+        if entry.exempt:
+            try:
+                check_exemptions(student, torch.from_numpy(run.task.calibration.images[:1]), entry.exempt)
+            except ModelError as error:
+                raise ModelError(f"{run.recipe.where('quantize', index)}: {error}") from error
+
+
 def _try_model(run: Run, call: ModelCall, normalize: NormalizeConfig | None = None) -> nn.Module:
     """The untrained model, which has been shown two images."""
     model = build_model(run, call, normalize)
     wanted = (2, len(run.task.classes))
     what = f"the model, on images of shape {run.task.input_shape},"
+    images = torch.from_numpy(run.task.calibration.images[[0, 0]])
     with blame(call, what=what, expected=f"logits {wanted} of two images"), torch.no_grad():
-        answer = model.eval()(torch.from_numpy(run.task.calibration.images[[0, 0]]))
+        answer = model.eval()(images)
     if not isinstance(answer, Tensor) or answer.shape != wanted:
         got = f"shape {tuple(answer.shape)}" if isinstance(answer, Tensor) else type(answer).__name__
         raise ModelError(
             f"{call.where}: the model gave {got} for two images; expected logits {wanted}, one for each class of task"
             f" {run.task.name}; give the model an argument `classes`, which is supplied, or correct it"
         )
+    if not bool(torch.isfinite(answer).all()):
+        raise ModelError(
+            f"{call.where}: the untrained model gave NaN or infinity, first at {_find_bad(model, images)}; expected"
+            " finite logits of two images; check how its weights are made"
+        )
     return model
+
+
+def _find_bad(model: nn.Module, images: Tensor) -> str:
+    """The first weight that is not finite, else the first module whose output is not."""
+    for name, value in model.state_dict().items():
+        if not bool(torch.isfinite(value).all()):
+            return f"weight {name}"
+    found: list[str] = []
+
+    def look(name: str, output: object) -> None:
+        if isinstance(output, Tensor) and not bool(torch.isfinite(output).all()):
+            found.append(name)
+
+    hooks = [
+        module.register_forward_hook(lambda _module, _inputs, output, name=name: look(name, output))
+        for name, module in model.named_modules()
+    ]
+    with torch.no_grad():
+        model(images)
+    for hook in hooks:
+        hook.remove()
+    return next(iter(found), "") or "its own forward"

@@ -1,4 +1,4 @@
-"""Where a run's numbers come from: recipe, data, versions, seeds, training curves, quantisation parameters."""
+"""Where a run's numbers come from: recipe, data, versions, seeds, training curves, what rounding did to each layer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import platform
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+
+import numpy as np
 
 from compress import __version__
 from compress.distill import choose_device, world_size
@@ -27,7 +29,7 @@ LIBRARIES = (
 )
 
 
-def provenance(run: Run, trained: Sequence[Trained], exported: Sequence[Exported]) -> Json:
+def provenance(run: Run, trained: Sequence[Trained], exported: Sequence[Exported], sensitivity: Json) -> Json:
     """JSON-able; the same for the same recipe, data, versions and machine type."""
     device = choose_device()
     return {
@@ -42,7 +44,14 @@ def provenance(run: Run, trained: Sequence[Trained], exported: Sequence[Exported
             "name": run.task.name,
             "source": run.task.source,
             "classes": list(run.task.classes),
-            "splits": {split.name: {"images": len(split), "sha256": split.sha256} for split in run.task.splits()},
+            "splits": {
+                split.name: {
+                    "images": len(split),
+                    "classes": len(np.unique(split.labels)),
+                    "sha256": split.sha256,
+                }
+                for split in run.task.splits()
+            },
         },
         "versions": {
             "compress": __version__,
@@ -60,5 +69,6 @@ def provenance(run: Run, trained: Sequence[Trained], exported: Sequence[Exported
             },
         },
         "training": [describe_training(each) for each in trained],
+        "sensitivity": sensitivity,
         "quantization": {each.artifact.name: each.quantization for each in exported},
     }

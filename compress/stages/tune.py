@@ -14,6 +14,7 @@ from compress.progress import Stage
 from compress.quantize import QATInt8, TrainableGraph, prepare
 from compress.recipe import QuantizeConfig
 from compress.stages.context import Run, Step, execute_step
+from compress.stages.schemes import read_qat_scheme
 from compress.stages.train import WEIGHTS, Lesson, Trained, describe_history, read_schedule, write_weights
 
 
@@ -49,7 +50,7 @@ def tune(run: Run, student: Trained, config: QuantizeConfig, lesson: Lesson | No
         lesson: what it learns from beside labels; features are left out, for the graph's layers have other names.
         transfer: what to learn on.
     """
-    scheme, schedule = QATInt8(calibration=config.calibration), tuning_schedule(config)
+    scheme, schedule = read_qat_scheme(config), tuning_schedule(config)
     step = Step(
         name="tune",
         title="train student for int8",

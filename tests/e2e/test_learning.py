@@ -156,7 +156,8 @@ def test_features_generations_and_live_teachers(school: School) -> None:
 def test_a_student_is_trained_on_for_int8(school: School) -> None:
     """With its teacher, from its own weights; the file holds other integers than without, of the same ranges."""
     tuned = {"scheme": "qat_int8", "train": {**TRAIN, "learning_rate": 1e-3}}
-    results = school.execute("tuned", quantize=["static_int8", tuned])
+    mixed = {"scheme": "mixed_int8", "exempt": ["classifier"]}
+    results = school.execute("tuned", quantize=["static_int8", tuned, mixed])
     log = school.log
     assert "train student for int8 1/1" in log
     assert log.index("train student for int8") < log.index("export student static_int8")
@@ -168,8 +169,24 @@ def test_a_student_is_trained_on_for_int8(school: School) -> None:
     tables = [results.provenance["quantization"][name]["parameters"] for name in (plain.name, trained.name)]
     values = [name for name in tables[0] if "." not in name]
     assert [tables[0][name] for name in values] == [tables[1][name] for name in values]
-    school.execute("tuned", quantize=["static_int8", tuned])
+    school.execute("tuned", quantize=["static_int8", tuned, mixed])
     assert "train student for int8 (cached)" in school.log
+    check_layers(results)
+
+
+def check_layers(results: Results) -> None:
+    """Of a run whose student leaves its classifier in float once."""
+    found = results.provenance["sensitivity"]
+    paths = [each["layer"].split(" ")[0] for each in found["layers"] if each["parameters"]]
+    assert (paths[0], paths[-1]) == ("stem.0", "classifier")
+    assert 5 < found["whole"]["sqnr_db"] <= min(each["sqnr_db"] for each in found["layers"]) + 3
+    (left,) = results.provenance["quantization"]["student-mixed-int8.onnx"]["left_in_float"]
+    assert left["node"].startswith("classifier ")
+    mixed, plain = (
+        next(results.audits[a.sha256] for a in results.artifacts if a.name == f"student-{precision}.onnx")
+        for precision in ("mixed-int8", "int8")
+    )
+    assert len(mixed["float_islands"]) == 1 > len(plain["float_islands"])
 
 
 def test_weights_that_share_memory_are_saved(school: School) -> None:

@@ -91,6 +91,21 @@ def test_activations_that_are_never_finite_are_named() -> None:
         quantize(nn.Sequential(Overflowing(), nn.Conv2d(1, 1, 1)), IMAGES[:1], StaticInt8(), IMAGES)
 
 
+@pytest.mark.parametrize("last", [nn.Identity(), nn.Conv2d(1, 2, 3)])
+def test_nan_that_begins_in_an_operator_left_in_float_is_named_there(last: nn.Module) -> None:
+    class Logarithm(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.last = last
+
+        def forward(self, image: Tensor) -> Tensor:
+            logits: Tensor = self.last(torch.relu(torch.log(image - 5)))
+            return logits
+
+    with pytest.raises(ModelError, match=r"aten.log.default. produces NaN or infinity on the calibration set"):
+        quantize(Logarithm(), IMAGES[:1], StaticInt8(), IMAGES)
+
+
 def test_the_model_is_left_untouched() -> None:
     model = with_statistics(Separable(1, 4, 2), IMAGES)
     model.act.train()  # type: ignore[union-attr]

@@ -177,6 +177,7 @@ def test_sums_of_equal_scales_do_not_tie() -> None:
     assert total == pytest.approx(2 * high * (1 + 1 / 128), rel=1e-6)
 
 
+UNIT = (IMAGES - IMAGES.min()) / (IMAGES.max() - IMAGES.min())
 NAN = IMAGES.clone()
 NAN[7, 0, 0, 0] = torch.nan
 
@@ -189,11 +190,21 @@ NAN[7, 0, 0, 0] = torch.nan
         (IMAGES[:, :3], "has shape"),
         (NAN, "calibration input 7 holds NaN"),
         (IMAGES / 0.0, "NaN or infinity"),
+        (0 * IMAGES, "every value of the calibration set is 0"),
+        (IMAGES[5:6].repeat(9, 1, 1, 1), "all 9 calibration inputs are the same"),
+        (UNIT.mul(255).round(), "the calibration set holds whole numbers up to 255 and the other fractions"),
     ],
 )
 def test_unusable_calibration_sets(calibration: Tensor | None, words: str) -> None:
     with pytest.raises(DataError, match=words):
-        quantize(nn.Conv2d(4, 2, 1), IMAGES[:1], StaticInt8(), calibration)
+        quantize(nn.Conv2d(4, 2, 1), UNIT[:1], StaticInt8(), calibration)
+
+
+def test_an_example_in_bytes_and_a_calibration_set_in_fractions() -> None:
+    with pytest.raises(DataError, match=r"the example holds whole numbers up to 25[0-5] .* divide bytes by 255"):
+        quantize(nn.Conv2d(4, 2, 1), UNIT[:1].mul(255).round(), StaticInt8(), UNIT)
+    for same in (UNIT, UNIT.mul(255).round(), UNIT.round()):
+        quantize(nn.Conv2d(4, 2, 1), same[:1], StaticInt8(), same)
 
 
 def test_activations_that_overflow_are_a_model_error() -> None:

@@ -10,7 +10,7 @@ from residual_nets import Mobile, Residual, with_statistics
 from torch import Tensor, nn
 
 from compress.errors import ModelError
-from compress.quantize import StaticInt8, TrainableGraph, finish, prepare, quantize
+from compress.quantize import LearntRounding, QATInt8, StaticInt8, TrainableGraph, finish, prepare, quantize
 
 IMAGES = torch.rand(64, 1, 28, 28, generator=torch.Generator().manual_seed(0))
 SCHEME = StaticInt8()
@@ -52,6 +52,25 @@ def test_before_training_it_is_what_quantize_makes(net: type[nn.Module]) -> None
     ):
         assert name == other_name
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("repairs", [{"equalise": True}, {"clamp_dead_channels": True}])
+def test_what_repairs_floats_comes_before_training(repairs: dict[str, bool]) -> None:
+    torch.manual_seed(0)
+    model = with_statistics(Residual(), IMAGES)
+    trainable = prepare(model, IMAGES[:1], QATInt8(**repairs), IMAGES)  # type: ignore[arg-type]
+    expected = quantize(model, IMAGES[:1], StaticInt8(**repairs), IMAGES)  # type: ignore[arg-type]
+    finished = finish(trainable, QATInt8(**repairs))  # type: ignore[arg-type]
+    assert finished.qparams == expected.qparams
+    assert ("equalise" in repairs) == (finished.qparams != quantize(model, IMAGES[:1], SCHEME, IMAGES).qparams)
+    for one, other in zip(finished.module.buffers(), expected.module.buffers(), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("scheme", [StaticInt8(rounding=LearntRounding()), StaticInt8(bias_correction="analytic")])
+def test_repairs_of_integers_are_refused_where_there_are_none(scheme: StaticInt8) -> None:
+    with pytest.raises(ModelError, match=r"rounding and bias_correction change integers.*use quantize"):
+        prepare(Mobile(), IMAGES[:1], scheme, IMAGES)
 
 
 @pytest.mark.parametrize("net", NETS)

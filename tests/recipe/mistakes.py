@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from compress.types import METRICS
 
-SCHEMES = "float32, float16, static_int8, qat_int8, dynamic_int8, weight_only_int8, weight_only_int4"
+SCHEMES = "float32, float16, static_int8, mixed_int8, qat_int8, dynamic_int8, weight_only_int8, weight_only_int4"
 
 MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("name: tiny", "name: 010", [("010", "name: expected text, got 010; to mean the text, quote it: '010'")]),
@@ -120,7 +120,13 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
     (
         "[float32, static_int8]",
         "[static_int8, {scheme: float16, calibration: min_max}]",
-        [("{scheme:", "quantize[1]: float16 is not calibrated; write float16 alone")],
+        [
+            (
+                "{scheme:",
+                "quantize[1]: float16 is not calibrated; leave calibration out, or use "
+                "static_int8, mixed_int8 or qat_int8",
+            )
+        ],
     ),
     ("[float32, static_int8]", "[static_int8, {scheme: weight_only_int4, block_size: 64}, weight_only_int8]", []),
     (
@@ -131,12 +137,18 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
     (
         "[float32, static_int8]",
         "[static_int8, {scheme: dynamic_int8, block_size: 32}]",
-        [("{scheme:", "quantize[1]: dynamic_int8 has no blocks; write dynamic_int8 alone, or weight_only_int4")],
+        [("{scheme:", "quantize[1]: dynamic_int8 has no blocks; leave block_size out, or use weight_only_int4")],
     ),
     (
         "[float32, static_int8]",
         "[static_int8, {scheme: dynamic_int8, calibration: min_max}]",
-        [("{scheme:", "quantize[1]: dynamic_int8 is not calibrated; write dynamic_int8 alone")],
+        [
+            (
+                "{scheme:",
+                "quantize[1]: dynamic_int8 is not calibrated; leave calibration out, or use "
+                "static_int8, mixed_int8 or qat_int8",
+            )
+        ],
     ),
     (
         "[float32, static_int8]",
@@ -157,12 +169,83 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
     (
         "[float32, static_int8]",
         "[{scheme: static_int8, train: {epochs: 1, batch_size: 8, learning_rate: 1e-3}}]",
-        [("{scheme:", "quantize[0]: static_int8 does not train; write static_int8 alone, or qat_int8")],
+        [("{scheme:", "quantize[0]: static_int8 does not train; leave train out, or use qat_int8")],
     ),
     (
         "[float32, static_int8]",
         "[static_int8, static_int8]",
         [("[static_int8,", "quantize: static_int8 is listed twice; keep one")],
+    ),
+    (
+        "[float32, static_int8]",
+        "[{scheme: static_int8, calibration: mse, clamp_dead_channels: true, equalise: true, rounding: learnt, "
+        "bias_correction: calibrated}, {scheme: qat_int8, calibration: entropy, clamp_dead_channels: true, "
+        "equalise: true, train: {epochs: 1, batch_size: 8, learning_rate: 1e-3}}]",
+        [],
+    ),
+    (
+        "[float32, static_int8]",
+        "[{scheme: static_int8, rounding: adaround}]",
+        [("adaround", "quantize[0].rounding: expected one of nearest, learnt, got adaround")],
+    ),
+    (
+        "[float32, static_int8]",
+        "[static_int8, {scheme: weight_only_int8, rounding: learnt}, {scheme: float32, equalise: true}]",
+        [
+            (
+                "{scheme:",
+                "quantize[1]: weight_only_int8 rounds to nearest; leave rounding out, or use static_int8 or mixed_int8",
+            ),
+            (
+                "{scheme: float32",
+                "quantize[2]: float32 is not repaired; leave equalise out, or use static_int8, mixed_int8 or qat_int8",
+            ),
+        ],
+    ),
+    (
+        "[float32, static_int8]",
+        "[static_int8, {scheme: qat_int8, bias_correction: analytic, train: {epochs: 1, batch_size: 8, "
+        "learning_rate: 1e-3}}]",
+        [
+            (
+                "{scheme:",
+                "quantize[1]: qat_int8 trains its weights and biases; leave bias_correction out, or use static_int8 or "
+                "mixed_int8",
+            )
+        ],
+    ),
+    ("[float32, static_int8]", "[static_int8, {scheme: mixed_int8, sqnr_db: 24, rounding: learnt}]", []),
+    ("[float32, static_int8]", "[static_int8, {scheme: mixed_int8, exempt: [head]}]", []),
+    (
+        "[float32, static_int8]",
+        "[mixed_int8, {scheme: static_int8, sqnr_db: 24}]",
+        [
+            (
+                "mixed_int8",
+                "quantize[0]: mixed_int8 needs a budget or names; add sqnr_db, such as 24, agreement, or exempt: "
+                "[layers]",
+            ),
+            ("{scheme:", "quantize[1]: static_int8 treats all layers alike; leave sqnr_db out, or use mixed_int8"),
+        ],
+    ),
+    (
+        "[float32, static_int8]",
+        "[static_int8, {scheme: mixed_int8, exempt: [head, head]}, {scheme: mixed_int8, sqnr_db: 24, exempt: [head]}]",
+        [
+            ("[head,", "quantize[1].exempt: head is listed twice; keep one"),
+            (
+                "{scheme: mixed_int8, sqnr_db",
+                "quantize[2]: exempt names the layers that stay in float, and sqnr_db would choose them; leave one out",
+            ),
+        ],
+    ),
+    (
+        "[float32, static_int8]",
+        "[{scheme: mixed_int8, sqnr_db: 0}, {scheme: mixed_int8, agreement: 1.5}]",
+        [
+            ("0}", "quantize[0].sqnr_db: expected a number above 0, got 0"),
+            ("1.5", "quantize[1].agreement: expected a number of at most 1, got 1.5"),
+        ],
     ),
     ("[onnx, tflite]", "[onnx, onnx]", [("[onnx,", "formats: onnx is listed twice; keep one")]),
     (

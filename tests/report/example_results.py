@@ -141,7 +141,30 @@ _PROVENANCE: dict[str, Any] = {
     "versions": {"compress": "0.1.0", "python": "3.11.9", "torch": "2.13.0", "onnxruntime": "1.32.0"},
     "machine": {"system": "Linux", "processor": "x86_64", "training": {"device": "cpu", "bf16": False, "threads": 2}},
     "training": [{"role": "teacher", "weights_sha256": "0" * 64, "epochs": [{"epoch": 1, "loss": 0.5}]}],
-    "quantization": {"student-int8.tflite": {"input": {"scale": 0.0039, "zero_point": -128}}},
+    "sensitivity": {
+        "images": 32,
+        "whole": {"sqnr_db": 21.4, "agreement": 0.96875},
+        "layers": [
+            {"layer": "input_1 (input)", "node": "input_1", "parameters": 0, "sqnr_db": 200.0, "agreement": 1.0},
+            *(
+                {
+                    "layer": f"blocks.{number}.conv (aten.conv2d.default)",
+                    "node": f"conv2d_{number}",
+                    "parameters": 1_000 + number,
+                    "sqnr_db": 24.0 + 3 * (number * 7 % 15),
+                    "agreement": 1.0 if number else 0.9375,
+                }
+                for number in range(15)
+            ),
+        ],
+    },
+    "quantization": {
+        f"student-int8.{fmt}": {
+            "parameters": {"input": {"scale": 0.0039, "zero_point": -128}},
+            "left_in_float": [{"node": "blocks.0.act (aten.exp.default)", "reason": "no integer kernel"}],
+        }
+        for fmt in ("onnx", "tflite")
+    },
 }
 
 

@@ -46,6 +46,7 @@ def test_sections_stand_in_order(whole: tuple[Results, str]) -> None:
         "Instructions on ARM64 cores",
         "Fidelity",
         "Inside the files",
+        "What rounding costs",
         "What the teacher was worth",
         "Provenance",
     ]
@@ -64,9 +65,27 @@ def test_it_is_one_well_formed_file_that_fetches_nothing(whole: tuple[Results, s
     assert not re.search(r"url\((?!#)", whole[1])
 
 
+def test_what_stays_in_float_is_named_once_for_all_its_files(whole: tuple[Results, str]) -> None:
+    (table,) = [table for table in Page(whole[1]).tables if table[0][1][0] == "Why it stays in float"]
+    assert [[text for text, _ in row] for row in table[1:]] == [
+        ["blocks.0.act (aten.exp.default)", "no integer kernel", "student-int8.onnx, student-int8.tflite"]
+    ]
+    assert "Whatever was to run on integers does." in Page(html(EMPTY)).text
+
+
+def test_the_dearest_layers_come_first(whole: tuple[Results, str]) -> None:
+    (table,) = [table for table in Page(whole[1]).tables if table[0][1][0] == "SQNR alone"]
+    assert len(table) == 1 + 12
+    assert table[1] == [("blocks.0.conv", "aten.conv2d.default"), ("24.0 dB", ""), ("0.9375", ""), ("1,000", "")]
+    dear = [float(row[1][0].removesuffix(" dB")) for row in table[1:]]
+    assert dear == sorted(dear)
+    assert "The 12 dearest of 16; results.json has all." in Page(whole[1]).text
+    assert "Not measured: the recipe makes no int8 of the student by calibration." in Page(html(EMPTY)).text
+
+
 def test_every_figure_is_xml_whose_references_resolve(whole: tuple[Results, str]) -> None:
     figures = re.findall(r"<svg.*?</svg>", whole[1], flags=re.DOTALL)
-    assert len(figures) == 6
+    assert len(figures) == 7
     for figure in figures:
         root = Xml.fromstring(figure)
         ids = {element.get("id") for element in root.iter()}

@@ -52,6 +52,14 @@ def test_files_whose_accuracy_no_budget_limits() -> None:
     assert find_warnings(dataclasses.replace(example(), verdicts=())) == ()  # NO VERDICT says more
 
 
+def test_ranges_that_saw_one_class() -> None:
+    results = judged(example(), EVERY_STUDENT)
+    split = {**results.provenance["task"]["splits"]["calibration"], "classes": 1}
+    task = {**results.provenance["task"], "splits": {**results.provenance["task"]["splits"], "calibration": split}}
+    (warning,) = find_warnings(dataclasses.replace(results, provenance={**results.provenance, "task": task}))
+    assert warning.startswith("All 1,000 calibration images are of one class: the ranges of student-int8.onnx, ")
+
+
 @pytest.mark.parametrize("draw", [render, render_verdicts])
 def test_the_terminal_says_it_next_to_the_word(draw) -> None:
     out = io.StringIO()

@@ -37,6 +37,18 @@ from torch import nn
 class Leaves(nn.Module):
     def __init__(self, classes: int): super().__init__()
     def forward(self, x): sys.exit(0)
+
+class Poisoned(nn.Sequential):
+    def __init__(self, classes: int):
+        super().__init__(nn.Flatten(), nn.Linear(64, classes))
+        nn.init.constant_(self[1].bias, float("nan"))
+
+class Divides(nn.Module):
+    def forward(self, x): return x / 0.0
+
+class Explodes(nn.Sequential):
+    def __init__(self, classes: int):
+        super().__init__(nn.Flatten(), nn.Sequential(Divides(), nn.Linear(64, classes)))
 """
 
 
@@ -86,6 +98,21 @@ def test_a_model_that_exits_when_it_is_shown_images(recipe: Recipe) -> None:
     run: Any = SimpleNamespace(recipe=mine, task=digits())
     with pytest.raises(ModelError, match=r"naughty:Leaves: the model, on images of .*, called sys.exit\(0\)"):
         _try_model(run, mine.student.model)
+
+
+@pytest.mark.parametrize(("name", "where"), [("Poisoned", "weight 1.bias"), ("Explodes", "1.0")])
+def test_a_model_that_is_not_finite_names_its_layer_before_anything_trains(
+    recipe: Recipe, name: str, where: str
+) -> None:
+    del recipe
+    mine = altered(name)
+    run: Any = SimpleNamespace(recipe=mine, task=digits())
+    with pytest.raises(ModelError) as caught:
+        _try_model(run, mine.student.model)
+    assert str(caught.value) == (
+        f"mine.yaml:7:10: student.model: naughty:{name}: the untrained model gave NaN or infinity, first at {where};"
+        " expected finite logits of two images; check how its weights are made"
+    )
 
 
 def test_a_predictor_that_exits_when_it_is_asked(recipe: Recipe) -> None:

@@ -1,0 +1,132 @@
+"""Which layers stay in float: those that the user names, or the fewest for which an accuracy budget holds.
+
+A layer in float reads and writes the same int8 values as before, by the same scales; what lies between two such layers
+is not rounded at all. Float means float32: in float16 a layer would be converted back and forth by ONNX Runtime and
+computed in float32 by LiteRT, neither of which is faster.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar, cast
+
+import torch
+from torch import Tensor, fx
+
+from compress.errors import ModelError
+from compress.quantize.capture import constant_of, module_path
+from compress.quantize.integers import Observed, Written, write
+from compress.quantize.placement import Plan
+from compress.quantize.schemes import MixedInt8
+from compress.quantize.sensitivity import Sensitivity, agreement, measure_sensitivity, run, signal_to_noise
+from compress.quantize.trainable import TrainableGraph
+
+_IMAGES = 64  # tell the order of the layers; whether the budget holds is judged on the whole calibration set
+_EXTRA_BYTES = 4 - 1  # of a float32 weight beside an int8 one; biases have 4 bytes in both
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Attempt:
+    """An integer graph with some layers in float, and how near its logits are to those of float."""
+
+    written: Written
+    sqnr_db: float
+    agreement: float
+
+    def keeps(self, scheme: MixedInt8) -> bool:
+        return self.sqnr_db >= (scheme.sqnr_db or -torch.inf) and self.agreement >= (scheme.agreement or 0.0)
+
+
+def write_mixed(observed: Observed, scheme: MixedInt8) -> Written:
+    """`write`, with layers left in float as the scheme says.
+
+    Raises:
+        ModelError: a layer that is named does not exist, or no choice of layers keeps the budget.
+    """
+    if scheme.exempt:
+        nodes = find_layers(observed.plan, scheme.exempt)
+        return write(observed, scheme, {node.name: f"exempt by name; {_cost(observed.graph, node)}" for node in nodes})
+    expected = run(observed.graph, observed.data)
+    dearest = sorted(_measure_layers(observed), key=lambda each: each.sqnr_db)
+
+    def attempt(exempt: Sequence[Sensitivity]) -> _Attempt:
+        written = write(observed, scheme, {each.node: _reason(observed, scheme, each) for each in exempt})
+        logits = run(written.graph, observed.data)
+        return _Attempt(
+            written=written, sqnr_db=signal_to_noise(expected, logits), agreement=agreement(expected, logits)
+        )
+
+    best = attempt(dearest)
+    if not best.keeps(scheme):
+        raise ModelError(
+            f"mixed_int8 cannot keep {_budget(scheme)} on the calibration set: with all {len(dearest)} layers in float,"
+            f" what else is rounded leaves {best.sqnr_db:.1f} dB and an agreement of {best.agreement:.3f}; expected a"
+            " budget below; lower it, or use float16"
+        )
+    exempt = leave_fewest(dearest, lambda chosen: attempt(chosen).keeps(scheme))
+    return attempt(exempt).written
+
+
+def find_layers(plan: Plan, names: Iterable[str]) -> list[fx.Node]:
+    """The layers with these module paths, or names in the graph; a module that is called twice is two layers.
+
+    Raises:
+        ModelError: a name is that of no layer which int8 would store.
+    """
+    found: list[fx.Node] = []
+    known = [(layer.node, module_path(layer.node).split(" ")[0]) for layer in plan.layers]
+    for name in names:
+        nodes = [node for node, path in known if name in (node.name, path)]
+        if not nodes:
+            paths = list(dict.fromkeys(path for _, path in known))
+            near = difflib.get_close_matches(name, paths, n=3, cutoff=0.3)
+            raise ModelError(
+                f"exempt: {name!r} is no convolution or linear layer that int8 would store; expected module paths of"
+                f" the {len(paths)} that are, such as {', '.join(near or paths[:3]) or 'none here'}; correct it"
+            )
+        found += nodes
+    return found
+
+
+def leave_fewest(dearest: Sequence[Item], holds: Callable[[Sequence[Item]], bool]) -> list[Item]:
+    """The shortest beginning of `dearest` that holds, without what it can do without.
+
+    Args:
+        dearest: what helps most first; all of it together holds.
+        holds: whether it is enough to leave these in float; what holds does so with more, too.
+
+    Returns:
+        A choice that holds, of which nothing can be given back.
+    """
+    count = next((n for n in range(len(dearest)) if holds(dearest[:n])), len(dearest))
+    kept = list(dearest[:count])
+    for item in reversed(dearest[: max(count - 1, 0)]):  # the last was needed with all the others
+        without = [each for each in kept if each is not item]
+        kept = without if holds(without) else kept
+    return kept
+
+
+def _measure_layers(observed: Observed) -> list[Sensitivity]:
+    trainable = TrainableGraph(observed.graph, observed.qparams)
+    layers = {layer.node.name for layer in observed.plan.layers}
+    return [each for each in measure_sensitivity(trainable, observed.data[:_IMAGES]) if each.node in layers]
+
+
+def _reason(observed: Observed, scheme: MixedInt8, each: Sensitivity) -> str:
+    node = next(layer.node for layer in observed.plan.layers if layer.node.name == each.node)
+    alone = f"its rounding alone leaves {each.sqnr_db:.1f} dB"
+    return f"exempt to keep {_budget(scheme)}: {alone}; {_cost(observed.graph, node)}"
+
+
+def _cost(graph: fx.GraphModule, layer: fx.Node) -> str:
+    weight = cast(Tensor, constant_of(graph, layer.args[1]))
+    return f"costs {_EXTRA_BYTES * weight.numel():,} bytes"
+
+
+def _budget(scheme: MixedInt8) -> str:
+    parts = [f"sqnr_db {scheme.sqnr_db:g}"] if scheme.sqnr_db is not None else []
+    parts += [f"agreement {scheme.agreement:g}"] if scheme.agreement is not None else []
+    return " and ".join(parts)
