@@ -84,13 +84,12 @@ class _Lesson:
         """Teacher, student alone, student taught."""
         distill = self._recipe.student.distill
         assert distill is not None
-        assert distill.temperature is not None
         longer = dataclasses.replace(self._student, epochs=self._student.epochs + MORE_EPOCHS, views=0)
         teacher, teacher_accuracy, _ = self._learn(work / "teacher", self._recipe.teacher.model, self._teacher, seed)
         _, alone, alone_seconds = self._learn(work / "alone", self._recipe.student.model, longer, seed)
         lesson = Distillation(
             teachers=(ModuleTeacher(model=teacher),),
-            loss=SoftTargets(temperature=distill.temperature),
+            loss=distill.loss.build() if distill.loss else SoftTargets(temperature=distill.temperature or 1.0),
             alpha=distill.alpha,
             cache=work / "answers",
         )
