@@ -12,7 +12,7 @@ from ai_edge_litert.schema_py_generated import BuiltinOperator
 
 from compress.errors import InstructionError, ModelError
 from compress.targets import Counts, Session, encode, open_session
-from compress.targets import session as session_module
+from compress.targets import place as place_module
 from compress.targets.arm64 import Arm64
 from compress.targets.arm64.core_root import make_core_root
 from compress.targets.cores import CORES
@@ -150,7 +150,7 @@ def test_a_runtime_that_the_core_cannot_start(
     assert arm64.folder.is_dir()
     worker = tmp_path / "worker.py"
     worker.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGILL)\n")
-    monkeypatch.setattr(session_module, "WORKER", worker)
+    monkeypatch.setattr(place_module, "WORKER", worker)
     message = "onnxruntime on cortex-a53, as it starts: illegal instruction"
     with open_session("cortex-a53", home) as session, pytest.raises(InstructionError, match=message):
         session.describe(models / "float.onnx")
