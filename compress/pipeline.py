@@ -167,6 +167,8 @@ def _emulate(
         with run.progress.stage("find the ARM64 runtimes") as stage:
             arm64.install(run.home, lambda text: stage.advance(0, 1, text))
         emulated, died = emulate(run, config, exported)
+        for each in died:
+            run.progress.note(each.line)
         return emulated, died, tuple(each.line for each in died)
     except ToolError as error:
         note = f"ARM64 was not measured: {error}. Its budgets are MISSING; the host's measurements are complete."

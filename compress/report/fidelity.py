@@ -47,7 +47,10 @@ def _against_host(lookup: Lookup) -> Table:
         *_LOGITS,
     )
     rows, names = [], set()
-    for subject, found in _compared(lookup, "host"):
+    for subject, compared in _compared(lookup, "host"):
+        found = [m for m in compared if m.how == "emulated"]  # a device's have a table of their own
+        if not found:
+            continue
         cores = {m.target for m in found}
         names |= cores
         rows.append((name_cell(subject), cell(str(len(cores))), *_logits(found)))

@@ -19,6 +19,7 @@ from compress.recipe import Arm64Config
 from compress.stages.context import Run, Step, execute_step
 from compress.stages.export import Exported
 from compress.targets import Session, arm64, encode, open_session
+from compress.targets.worker_process import WorkerError
 from compress.types import CALIBRATED, Json
 
 CODE = ("compress.runtimes", "compress.targets")
@@ -42,11 +43,15 @@ class Emulated:
 
 @dataclass(frozen=True, kw_only=True)
 class Died:
-    """One artifact that does not run on one emulated core, and why: in a few words, and as a whole line."""
+    """One artifact that was not measured on one emulated core.
+
+    why: it does not run there, in a few words; None where it was only too slow, or was killed for its memory.
+    line: the same as a whole line.
+    """
 
     core: str
     exported: Exported
-    why: str
+    why: str | None
     line: str
 
 
@@ -96,8 +101,11 @@ def emulate(
 
 
 def _describe_death(core: str, exported: Exported, error: ModelError) -> Died:
-    illegal = isinstance(error, InstructionError)
-    why = f"illegal instruction, one that {core} lacks" if illegal else "it died there, as the notes say"
+    why: str | None = f"illegal instruction, one that {core} lacks"
+    if not isinstance(error, InstructionError):
+        cause = error.__cause__
+        ended = isinstance(cause, WorkerError) and cause.signal in ("SIGALRM", "SIGKILL")  # this machine's doing
+        why = None if ended else str(cause or error)
     return Died(core=core, exported=exported, why=why, line=str(error))
 
 

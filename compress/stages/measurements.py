@@ -74,7 +74,7 @@ def measure(
     for emulation in emulated:
         result += measure_emulated(run, emulation, host[emulation.exported.artifact.name].logits)
         result.append(measure_runs(emulation.exported, emulation.core, emulation.counts["runtime"]))
-    result += [measure_runs(each.exported, each.core, each.exported.runtime, each.why) for each in died]
+    result += [measure_runs(each.exported, each.core, each.exported.runtime, each.why) for each in died if each.why]
     for device in devices:
         result += measure_device(run, device, host[device.exported.artifact.name].logits, devices)
     return _once(result)

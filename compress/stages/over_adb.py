@@ -55,7 +55,7 @@ def _try_there(run: Run, config: DeviceConfig, phone: Phone, exported: Exported)
     step = Step(
         name="phone_trial",
         title=f"{config.name}: {exported.artifact.name}",
-        config={"machine": phone.machine, "runtime": phone.runtime},
+        config={"adb": config.adb, "machine": phone.machine, "runtime": phone.runtime},
         inputs={"artifact": exported.artifact.sha256},
         code=(*CODE, __name__),
         libraries=(),
@@ -70,7 +70,7 @@ def _try_there(run: Run, config: DeviceConfig, phone: Phone, exported: Exported)
 
 def _time_there(run: Run, config: DeviceConfig, phone: Phone, files: Mapping[str, Exported]) -> dict[str, list[Json]]:
     """Artifact sha256 -> what the program told in each round."""
-    timing = config.model_dump(mode="json", include={"warmup", "inferences", "rounds", "threads"})
+    timing = config.model_dump(mode="json", include={"adb", "warmup", "inferences", "rounds", "threads", "timeout_s"})
     step = Step(
         name="phone_latency",
         title=f"time on {config.name}",

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.errors import ConnectionLost, ModelError, ToolError
+from compress.measure.fidelity import check_alive
 from compress.progress import Stage
 from compress.recipe import DeviceConfig
 from compress.stages.context import Run, Step, execute_step
@@ -17,7 +18,7 @@ from compress.stages.emulate import CODE
 from compress.stages.evaluate import arrange_rounds, time_in_turn
 from compress.stages.export import Exported
 from compress.stages.on_device import OnDevice
-from compress.targets import encode
+from compress.targets import decode, encode
 from compress.targets.files import choose_runtime
 from compress.targets.ssh import SshDevice, SshSession, open_device
 from compress.types import Json
@@ -42,7 +43,10 @@ def measure_over_ssh(run: Run, config: DeviceConfig, exported: Sequence[Exported
     with open_device(device) as session:
         for each in exported:
             try:
-                outputs[each.artifact.sha256] = _run_there(run, config, session, each)
+                raw = _run_there(run, config, session, each)
+                where = f"{config.name} under {session.runtimes[choose_runtime(each.file)]}"
+                check_alive(each.artifact.name, where, decode(each.artifact.outputs[0], raw))
+                outputs[each.artifact.sha256] = raw
             except ConnectionLost:
                 raise
             except (ModelError, ToolError) as error:  # this file, or its runtime there; the others may do
@@ -73,7 +77,7 @@ def _run_there(run: Run, config: DeviceConfig, session: SshSession, exported: Ex
     step = Step(
         name="device_outputs",
         title=f"{config.name}: {artifact.name}",
-        config={"machine": session.machine, "runtime": runtime, "images": images},
+        config={"ssh": config.ssh, "machine": session.machine, "runtime": runtime, "images": images},
         inputs={"artifact": artifact.sha256, "test": run.task.test.sha256},
         code=(*CODE, __name__),
         libraries=(),
@@ -88,7 +92,7 @@ def _run_there(run: Run, config: DeviceConfig, session: SshSession, exported: Ex
 
 def _time_there(run: Run, config: DeviceConfig, session: SshSession, exported: Sequence[Exported]) -> dict[str, Json]:
     files = {each.artifact.sha256: each for each in reversed(exported)}  # of equal ones the first, the teacher's
-    timing = config.model_dump(mode="json", include={"warmup", "inferences", "rounds", "threads"})
+    timing = config.model_dump(mode="json", include={"ssh", "warmup", "inferences", "rounds", "threads"})
     step = Step(
         name="device_latency",
         title=f"time on {config.name}",

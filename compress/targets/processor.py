@@ -13,5 +13,5 @@ def name_cores(parts: Mapping[str, int]) -> str:
     Args:
         parts: part number as written (`0xd05`) -> how many cores show it.
     """
-    names = {core.part: core.name for core in CORES.values()}
-    return ", ".join(f"{names.get(int(part, 16), f'CPU part {part}')} × {count}" for part, count in parts.items())
+    names = {f"{core.part:#x}": core.name for core in CORES.values()}
+    return ", ".join(f"{names.get(part.lower(), f'CPU part {part}')} × {count}" for part, count in parts.items())

@@ -24,7 +24,7 @@ NOISE = ("INFO:", "qemu: uncaught target signal")
 class WorkerError(Exception):
     """A job failed; the message says how, and leaves where to the caller.
 
-    signal: what killed it, such as `SIGILL`; None if nothing did.
+    signal: what killed it, such as `SIGILL`; SIGALRM where its time was up; None if nothing did.
     """
 
     def __init__(self, message: str, signal: str | None = None) -> None:
@@ -110,7 +110,7 @@ class WorkerProcess:
             raise
         if answer is None:
             self.kill()
-            raise WorkerError(f"did not finish within {timeout_s:g} s")
+            raise WorkerError(f"did not finish within {timeout_s:g} s", "SIGALRM")
         if not answer:
             status = self._wait()
             self.kill()

@@ -17,6 +17,7 @@ from compress.progress import Progress
 from compress.recipe import load_recipe
 from compress.stages import emulate as emulate_module
 from compress.targets import arm64
+from compress.targets.worker_process import WorkerError
 from compress.types import Results
 
 MODEL = {"call": "compress.models.mobile:mobile_cnn", "args": {"widths": [8, 16], "strides": [2, 2]}}
@@ -100,7 +101,7 @@ class Deadly:
     ("error", "why"),
     [
         (InstructionError("a file: illegal instruction"), "illegal instruction, one that cortex-a53 lacks"),
-        (ModelError("a file: the runtime crashed (SIGSEGV)"), "it died there, as the notes say"),
+        (ModelError("a file: the runtime crashed (SIGSEGV)"), "the runtime crashed (SIGSEGV)"),
     ],
 )
 @pytest.mark.usefixtures("results")
@@ -122,4 +123,18 @@ def test_a_file_that_dies_on_a_core_fails_the_instruction_set_gate(
     }
     assert verdicts["runs"].value == 0
     assert why in verdicts["runs"].reason
+    assert str(error) in found.notes
+
+
+@pytest.mark.usefixtures("results")
+def test_a_file_that_is_only_too_slow_is_not_said_to_die(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = ModelError("a file: did not finish within 600 s")
+    error.__cause__ = WorkerError("did not finish within 600 s", "SIGALRM")
+    monkeypatch.setattr(arm64, "install", lambda *_: None)
+    monkeypatch.setattr(arm64, "fingerprint", lambda _: "none")
+    monkeypatch.setattr(emulate_module, "open_session", lambda *_, **__: Deadly(error))
+    progress = Progress(Console(file=io.StringIO()))
+    found = pipeline.execute(load_recipe(folder / "twins.yaml"), folder / "out", folder / "home", progress)
+    (runs,) = (verdict for verdict in found.verdicts if verdict.budget.metric == "runs")
+    assert runs.status == "MISSING"
     assert str(error) in found.notes

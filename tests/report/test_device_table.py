@@ -50,3 +50,11 @@ def test_the_host_keeps_its_own() -> None:
     plain = markdown(example())
     assert "Latency on devices" not in plain + html(example())
     assert [line for line in plain.splitlines() if line.startswith("| latency machine processor")]
+
+
+def test_a_board_is_no_emulated_core() -> None:
+    """Though it has the host's runtime and was compared with the host."""
+    results = example()
+    emulated = next(m for m in results.measurements if m.how == "emulated" and m.details.get("against") == "host")
+    board = dataclasses.replace(emulated, target="pi4", how="native")
+    assert "pi4" not in markdown(dataclasses.replace(results, measurements=(*results.measurements, board)))

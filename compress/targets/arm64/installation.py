@@ -74,8 +74,8 @@ class Arm64:
 
 def _describe_caches(core: Core) -> str:
     """In the counter's words. The ways are those of most cores; what a model misses hardly depends on them."""
-    levels = {core.l1d_kib: 4, core.l2_kib: 8, core.l3_kib: 16}
-    return "+".join(f"{kib}:{ways}" for kib, ways in levels.items() if kib)
+    levels = ((core.l1d_kib, 4), (core.l2_kib, 8), (core.l3_kib, 16))
+    return "+".join(f"{kib}:{ways}" for kib, ways in levels if kib)
 
 
 def _emulator(folder: Path) -> list[str]:
