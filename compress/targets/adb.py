@@ -32,6 +32,7 @@ FOLDERS = "/data/local/tmp/compress"
 ELF = b"\x7fELF"
 ADB_S, PUSH_S = 30.0, 900.0
 GRACE_S = 30
+PID_FILE = "pid"
 """What opening and warming a model up may take beside the inferences."""
 STATES = {
     "unauthorized": "unlock it and allow this computer's USB debugging",
@@ -106,14 +107,14 @@ class Phone:
         flags = list_flags(
             graph="model.tflite", threads=threads, warmup=warmup, inferences=inferences, most_s=self._device.timeout_s
         )
-        script = f"cd {shlex.quote(self._folder)} && ./{TOOL} {' '.join(flags)} 2>&1"
-        done = self._call(["shell", script], self._device.timeout_s + GRACE_S)
+        program = f"./{TOOL} {' '.join(flags)} 2>&1"
+        script = f"cd {shlex.quote(self._folder)} && {{ {program} & echo $! > {PID_FILE}; wait $!; }}"
+        limit_s = 2 * self._device.timeout_s + GRACE_S  # the program's own limit is of the warm-up, and of the rest
+        done = self._call(["shell", script], limit_s)
         where = f"{model} on {self._device.name} under {self.runtime}"
         if done is None:
-            self._shell(f"pkill -f {shlex.quote(self._folder)}; true")
-            raise ModelError(
-                f"{where}: did not finish within {self._device.timeout_s} s, expected it to; leave this target out"
-            )
+            self._call(["shell", f"kill -9 $(cat {shlex.quote(self._folder)}/{PID_FILE})"], ADB_S)
+            raise ModelError(f"{where}: did not finish within {limit_s:g} s, expected it to; leave this target out")
         if done.returncode:
             self._check()
             raise ModelError(

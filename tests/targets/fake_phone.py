@@ -53,7 +53,7 @@ SHELL: list[tuple[str, int, str]] = [
 
 ADB = f"""\
 #!{sys.executable} -SE
-import json, pathlib, sys
+import json, pathlib, sys, time
 
 here, arguments = pathlib.Path(__file__).parent, sys.argv[1:]
 phone = json.loads((here / "phone.json").read_text())
@@ -76,6 +76,8 @@ else:
     status, text = next((status, text) for part, status, text in phone["shell"] if part in arguments[3])
     if "--graph" in arguments[3] and (here / "pushed_bytes").read_text() == str(phone["refused"]):
         status, text = 1, "ERROR: Op builtin_code out of range: 203\\nBenchmarking failed.\\n"
+    if "--graph" in arguments[3] and phone["hangs"]:
+        time.sleep(30)
     print(text, end="")
     sys.exit(status)
 """
@@ -85,6 +87,7 @@ class FakePhone:
     """Its folder, for $PATH; further words change what it answers: devices, push, lost, and shell (before SHELL).
 
     refused: size of the model that the program cannot run.
+    hangs: the program does not end.
     """
 
     def __init__(self, folder: Path, **changes: Any) -> None:
@@ -93,7 +96,7 @@ class FakePhone:
         self.tool = folder / "benchmark_model"
         self.tool.write_bytes(b"\x7fELF and more")
         shell = [*changes.pop("shell", []), *SHELL]
-        usual = {"devices": ["9A1X\tdevice"], "push": [0, "1 file pushed"], "lost": False, "refused": 0}
+        usual = {"devices": ["9A1X\tdevice"], "push": [0, "1 file pushed"], "lost": False, "refused": 0, "hangs": False}
         (folder / "phone.json").write_text(json.dumps({**usual, **changes, "shell": shell}))
         (folder / "adb").write_text(ADB)
         (folder / "adb").chmod(0o755)

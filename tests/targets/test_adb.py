@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from fake_phone import DOCUMENTED, FakePhone
 from compress.errors import ConnectionLost, ModelError, ToolError
 from compress.measure.comparison import Reference
 from compress.measure.latency import Baseline, tool_latency
+from compress.targets import adb
 from compress.targets.adb import AdbDevice, Phone
 from compress.targets.benchmark_model import parse_output
 
@@ -83,8 +85,8 @@ def test_the_program_is_pushed_told_what_to_do_and_removed(plug: Plug, models: P
     assert ["-s", "9A1X", "push", str(models / "int8.tflite"), f"{folder}/model.tflite"] in calls
     (ran,) = (call[3] for call in calls if "--graph" in call[-1])
     assert ran == (
-        f"cd {folder} && ./benchmark_model --graph=model.tflite --num_threads=1 --warmup_runs=5 --warmup_min_secs=0"
-        " --num_runs=30 --min_secs=0 --max_secs=120 --use_xnnpack=true 2>&1"
+        f"cd {folder} && {{ ./benchmark_model --graph=model.tflite --num_threads=1 --warmup_runs=5 --warmup_min_secs=0"
+        " --num_runs=30 --min_secs=0 --max_secs=120 --use_xnnpack=true 2>&1 & echo $! > pid; wait $!; }"
     )
     assert calls[-1][3] == f"rm -rf {folder}"
 
@@ -148,6 +150,18 @@ def test_a_run_that_fails_is_one_line(
     assert type(caught.value) is kind
     assert "\n" not in str(caught.value)
     assert phone.calls()[-1][3].startswith("rm -rf /data/local/tmp/compress-")
+
+
+def test_a_program_that_hangs_is_killed_on_the_phone(plug: Plug, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the number that its shell wrote down: its own command line does not tell it from another one's."""
+    monkeypatch.setattr(adb, "GRACE_S", -1)
+    phone, device = plug(hangs=True)
+    with (
+        Phone(dataclasses.replace(device, timeout_s=1)) as session,
+        pytest.raises(ModelError, match=r"int8.tflite on pixel under .*: did not finish within 1 s, expected it to"),
+    ):
+        session.benchmark(models / "int8.tflite", threads=1, warmup=1, inferences=1)
+    assert phone.calls()[-2][3] == "kill -9 $(cat /data/local/tmp/compress-aB3dE6/pid)"
 
 
 def test_it_runs_tflite_files_alone(plug: Plug, models: Path) -> None:
