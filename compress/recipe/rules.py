@@ -83,7 +83,11 @@ def readable_devices(name: str, info: ValidationInfo) -> str:
 
     assert isinstance(info.context, Source)
     path = info.context.path.parent / name
-    if not path.is_file():
+    try:
+        found = path.is_file()
+    except OSError as error:
+        raise refusal(f"{name!r} cannot be a file ({error.strerror}); expected one of devices; correct it") from error
+    if not found:
         raise refusal(f"no such file {path}; expected a file of devices, relative to the recipe")
     load_devices(path)
     return name

@@ -32,19 +32,19 @@ class Cache:
         self.next = Cache(rest) if rest else None
         self.misses = self.writebacks = 0
 
-    def access(self, line: int, store: bool) -> None:
+    def access(self, line: int, store: bool, whole: bool = False) -> None:
         lines = self.lines[(line + 1) % self.sets]
         changed = store
         if line in lines:
             changed |= lines.pop(line)
         else:
-            self.misses += 1
+            self.misses += not whole
             if len(lines) == self.ways:
                 victim, was_changed = lines.popitem(last=False)
                 self.writebacks += was_changed
                 if self.next and was_changed:
-                    self.next.access(victim, True)
-            if self.next:
+                    self.next.access(victim, True, whole=True)
+            if self.next and not whole:
                 self.next.access(line, False)
         lines[line] = changed
 

@@ -1,4 +1,5 @@
-/* Each access goes to the first level; a miss goes on to the next, and so does a changed line that is thrown out.
+/* Each access goes to the first level; a miss goes on to the next, and so does a changed line that is thrown out, whole,
+ * so that the next level need not fetch what it lacks of it.
  *
  * There is no prefetching and no translation: addresses are the guest's virtual ones, so the same program at the same
  * addresses always sees the same hits. A line is allocated on loads and stores alike (write-back, write-allocate). */
@@ -49,7 +50,7 @@ bool make_caches(const char *text)
     return false;
 }
 
-static void access_line(unsigned level, uint64_t number, bool store)
+static void access_line(unsigned level, uint64_t number, bool store, bool whole)
 {
     if (level == level_count)
         return;
@@ -63,12 +64,14 @@ static void access_line(unsigned level, uint64_t number, bool store)
         used.changed |= set[way].changed;
     } else {
         struct line victim = set[--way];
-        cache->traffic.misses++;
         if (victim.number && victim.changed) {
             cache->traffic.writebacks++;
-            access_line(level + 1, victim.number, true);
+            access_line(level + 1, victim.number, true, true);
         }
-        access_line(level + 1, number, false);
+        if (!whole) {
+            cache->traffic.misses++;
+            access_line(level + 1, number, false, false);
+        }
     }
     memmove(set + 1, set, way * sizeof *set);
     set[0] = used;
@@ -78,7 +81,7 @@ void access_caches(uint64_t address, uint32_t bytes, bool store)
 {
     uint64_t last = (address + bytes - 1) >> LINE_BITS;
     for (uint64_t line = address >> LINE_BITS; line <= last; line++)
-        access_line(0, line + 1, store);
+        access_line(0, line + 1, store, false);
 }
 
 unsigned cache_levels(void)
