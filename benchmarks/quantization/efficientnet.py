@@ -5,7 +5,7 @@ same crops of ten photographs and judged on crops of four others, without labels
 in dB, and the share of crops where int8 chooses the class that float32 chooses. Rows marked `torch` are simulated,
 the others are the files, run by ONNX Runtime and LiteRT. What the repairs' settings were chosen on is a third group.
 
-`mixed` leaves the fewest layers in float with which the repaired logits keep 24 dB on the crops that calibrate.
+`mixed` leaves layers in float, none too many, so that the repaired logits keep 24 dB on the crops that calibrate.
 
 The claims: the repaired files reach 20 dB and 0.85 agreement, with more decibels than any stock quantiser.
 

@@ -1,4 +1,4 @@
-"""Which layers stay in float: those that the user names, or the fewest for which an accuracy budget holds.
+"""Which layers stay in float: those that the user names, or a few that an accuracy budget needs.
 
 A layer in float reads and writes the same int8 values as before, by the same scales; what lies between two such layers
 is not rounded at all. Float means float32: in float16 a layer would be converted back and forth by ONNX Runtime and

@@ -56,7 +56,7 @@ class StaticInt8:
 
 @dataclass(frozen=True, kw_only=True)
 class MixedInt8(StaticInt8):
-    """StaticInt8 with some layers in float32: those that are named, or the fewest for which an accuracy budget holds.
+    """StaticInt8 with some layers in float32: those that are named, or a few that an accuracy budget needs.
 
     All other layers keep the integers and scales that they would have without. Give a budget or names, not both.
 

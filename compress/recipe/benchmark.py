@@ -50,7 +50,8 @@ class DeviceConfig(TimingConfig):
     port: of its ssh server, if not what ~/.ssh/config says.
     images: test images that each artifact is run on there.
     adb: a phone's serial number, or `any` for the only one that is connected.
-    benchmark_model: LiteRT's own program of that name for the phone's processor, a file here; it runs .tflite files.
+    benchmark_model: LiteRT's own program of that name for the phone's processor, a file, relative to the recipe; it
+        runs .tflite files.
     timeout_s: for one job.
     """
 

@@ -32,7 +32,7 @@ def measure_over_adb(run: Run, config: DeviceConfig, exported: Sequence[Exported
     device = AdbDevice(
         name=config.name,
         serial=config.adb,
-        benchmark_model=Path(config.benchmark_model),
+        benchmark_model=run.recipe.path.parent / config.benchmark_model,
         timeout_s=config.timeout_s,
     )
     timed = [each for each in exported if each.artifact.format == "tflite"]

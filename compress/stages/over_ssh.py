@@ -77,7 +77,13 @@ def _run_there(run: Run, config: DeviceConfig, session: SshSession, exported: Ex
     step = Step(
         name="device_outputs",
         title=f"{config.name}: {artifact.name}",
-        config={"ssh": config.ssh, "machine": session.machine, "runtime": runtime, "images": images},
+        config={
+            "ssh": config.ssh,
+            "port": config.port,
+            "machine": session.machine,
+            "runtime": runtime,
+            "images": images,
+        },
         inputs={"artifact": artifact.sha256, "test": run.task.test.sha256},
         code=(*CODE, __name__),
         libraries=(),
@@ -92,7 +98,7 @@ def _run_there(run: Run, config: DeviceConfig, session: SshSession, exported: Ex
 
 def _time_there(run: Run, config: DeviceConfig, session: SshSession, exported: Sequence[Exported]) -> dict[str, Json]:
     files = {each.artifact.sha256: each for each in reversed(exported)}  # of equal ones the first, the teacher's
-    timing = config.model_dump(mode="json", include={"ssh", "warmup", "inferences", "rounds", "threads"})
+    timing = config.model_dump(mode="json", include={"ssh", "port", "warmup", "inferences", "rounds", "threads"})
     step = Step(
         name="device_latency",
         title=f"time on {config.name}",

@@ -169,7 +169,7 @@ class Phone:
         return made
 
     def _push(self, file: Path, name: str) -> None:
-        done = self._call(["push", str(file), f"{self._folder}/{name}"], PUSH_S)
+        done = self._call(["push", str(file.absolute()), f"{self._folder}/{name}"], PUSH_S)
         if done is None or done.returncode:
             self._check()
             words = find_words(done.stdout) if done else f"it took longer than {PUSH_S:g} s"

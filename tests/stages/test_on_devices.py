@@ -90,7 +90,7 @@ def make_run(tmp_path: Path, home: Path, split: Split) -> Callable[..., Run]:
     store = Store(tmp_path / "store", print)
 
     def make(*devices: DeviceConfig) -> Run:
-        recipe: Any = SimpleNamespace(benchmark=SimpleNamespace(devices=devices))
+        recipe: Any = SimpleNamespace(path=Path("recipe.yaml"), benchmark=SimpleNamespace(devices=devices))
         task: Any = SimpleNamespace(test=split)
         progress = Progress(Console(file=io.StringIO(), width=200))
         return Run(recipe=recipe, task=task, store=store, home=home, progress=progress)
