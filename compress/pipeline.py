@@ -17,7 +17,7 @@ from compress.recipe import Recipe
 from compress.run_folder import check_folder, write_run
 from compress.stages.context import Run, build_call
 from compress.stages.devices import measure_on_devices
-from compress.stages.evaluate import Died, Emulated, emulate, host_outputs, time_on_host
+from compress.stages.evaluate import Emulated, FailedOnCore, emulate, host_outputs, time_on_host
 from compress.stages.export import Exported, export_model, weights_artifact
 from compress.stages.measurements import measure
 from compress.stages.plan import check_calibration_split, check_plan, note_small_test, read_transfer_set
@@ -60,13 +60,13 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
         sensitivity = measure_layers(run, trained[1])
         exported = _export(run, trained, tuned)
         outputs = {each.artifact.sha256: host_outputs(run, each) for each in exported}
-        emulated, died, notes = _emulate(run, exported)
+        emulated, failed, notes = _emulate(run, exported)
         devices, device_notes = measure_on_devices(run, exported)
         latencies = time_on_host(run, exported)
         classes = {each.sha256: classify_test(run, each) for each in trained}
         weights = tuple(weights_artifact(each) for each in trained)
         artifacts = (*(each.artifact for each in exported), *weights)
-        measurements = measure(run, trained, exported, outputs, classes, emulated, died, devices, latencies)
+        measurements = measure(run, trained, exported, outputs, classes, emulated, failed, devices, latencies)
         results = Results(
             name=recipe.name,
             artifacts=artifacts,
@@ -158,18 +158,18 @@ def _export(run: Run, trained: tuple[Trained, ...], tuned: tuple[Tuned, ...]) ->
 
 def _emulate(
     run: Run, exported: tuple[Exported, ...]
-) -> tuple[tuple[Emulated, ...], tuple[Died, ...], tuple[str, ...]]:
-    """What ran on emulated cores, what died there, and what a reader must know of it."""
+) -> tuple[tuple[Emulated, ...], tuple[FailedOnCore, ...], tuple[str, ...]]:
+    """What ran on emulated cores, what did not, and what a reader must know of it."""
     config = run.recipe.benchmark.arm64
     if config is None:
         return (), (), ()
     try:
         with run.progress.stage("find the ARM64 runtimes") as stage:
             arm64.install(run.home, lambda text: stage.advance(0, 1, text))
-        emulated, died = emulate(run, config, exported)
-        for each in died:
+        emulated, failed = emulate(run, config, exported)
+        for each in failed:
             run.progress.note(each.line)
-        return emulated, died, tuple(each.line for each in died)
+        return emulated, failed, tuple(each.line for each in failed)
     except ToolError as error:
         note = f"ARM64 was not measured: {error}. Its budgets are MISSING; the host's measurements are complete."
         run.progress.note(note)

@@ -42,7 +42,7 @@ class Emulated:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Died:
+class FailedOnCore:
     """One artifact that was not measured on one emulated core.
 
     why: it does not run there, in a few words; None where it was only too slow, or was killed for its memory.
@@ -57,14 +57,13 @@ class Died:
 
 def emulate(
     run: Run, config: Arm64Config, exported: Sequence[Exported]
-) -> tuple[tuple[Emulated, ...], tuple[Died, ...]]:
+) -> tuple[tuple[Emulated, ...], tuple[FailedOnCore, ...]]:
     """Outputs and counts of every artifact on every core; a core's worker starts once, and only if it is needed.
 
     Returns:
-        What was measured, and each artifact that died on a core, for want of an instruction, say: all that is known of
-        it there is that it does not run.
+        What was measured, and each artifact that was not, with its core and the reason.
     """
-    died: list[Died] = []
+    failed: list[FailedOnCore] = []
     opened: dict[str, Session] = {}
     stopped = threading.Event()
 
@@ -85,7 +84,7 @@ def emulate(
                 try:
                     done.append(_emulate_one(run, config, core, each, session))
                 except ModelError as error:
-                    died.append(_describe_death(core, each, error))
+                    failed.append(_describe_failure(core, each, error))
             return done
 
     with ThreadPoolExecutor(CORES_AT_ONCE) as pool:
@@ -97,16 +96,16 @@ def emulate(
             for each in list(opened.values()):
                 each.close()
             raise
-    return results, tuple(sorted(died, key=lambda each: each.line))
+    return results, tuple(sorted(failed, key=lambda each: each.line))
 
 
-def _describe_death(core: str, exported: Exported, error: ModelError) -> Died:
+def _describe_failure(core: str, exported: Exported, error: ModelError) -> FailedOnCore:
     why: str | None = f"illegal instruction, one that {core} lacks"
     if not isinstance(error, InstructionError):
         cause = error.__cause__
         ended = isinstance(cause, WorkerError) and cause.signal in ("SIGALRM", "SIGKILL")  # this machine's doing
         why = None if ended else str(cause or error)
-    return Died(core=core, exported=exported, why=why, line=str(error))
+    return FailedOnCore(core=core, exported=exported, why=why, line=str(error))
 
 
 def _emulate_one(

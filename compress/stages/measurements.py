@@ -17,7 +17,7 @@ from compress.measure.fidelity import check_alive, compare_logits
 from compress.measure.latency import Baseline, latency
 from compress.stages.context import Run
 from compress.stages.elsewhere import SPLIT, measure_device, measure_emulated, measure_runs
-from compress.stages.emulate import Died, Emulated
+from compress.stages.emulate import Emulated, FailedOnCore
 from compress.stages.export import Exported
 from compress.stages.on_device import OnDevice
 from compress.stages.train import Trained
@@ -39,7 +39,7 @@ def measure(
     outputs: Mapping[str, NDArray[np.generic]],
     classes: Mapping[str, Path],
     emulated: Sequence[Emulated],
-    died: Sequence[Died],
+    failed: Sequence[FailedOnCore],
     devices: Sequence[OnDevice],
     latencies: Mapping[str, Json],
 ) -> tuple[Measurement, ...]:
@@ -52,7 +52,7 @@ def measure(
         outputs: artifact sha256 -> raw outputs (n, classes) of all test images on the host.
         classes: weights sha256 -> file with the classes (n,) that torch gives the test images.
         emulated: what ran on emulated cores.
-        died: what did not.
+        failed: what did not.
         devices: what ran on real devices.
         latencies: artifact sha256 -> {"samples_ns": (rounds, inferences), "details"}.
 
@@ -74,7 +74,7 @@ def measure(
     for emulation in emulated:
         result += measure_emulated(run, emulation, host[emulation.exported.artifact.name].logits)
         result.append(measure_runs(emulation.exported, emulation.core, emulation.counts["runtime"]))
-    result += [measure_runs(each.exported, each.core, each.exported.runtime, each.why) for each in died if each.why]
+    result += [measure_runs(each.exported, each.core, each.exported.runtime, each.why) for each in failed if each.why]
     for device in devices:
         result += measure_device(run, device, host[device.exported.artifact.name].logits, devices)
     return _once(result)

@@ -107,13 +107,12 @@ class Phone:
         flags = list_flags(
             graph="model.tflite", threads=threads, warmup=warmup, inferences=inferences, most_s=self._device.timeout_s
         )
-        program = f"./{TOOL} {' '.join(flags)} 2>&1"
-        script = f"cd {shlex.quote(self._folder)} && {{ {program} & echo $! > {PID_FILE}; wait $!; }}"
+        folder = shlex.quote(self._folder)
+        script = f"cd {folder} && {{ ./{TOOL} {' '.join(flags)} 2>&1 & echo $! > {PID_FILE}; wait $!; }}"
         limit_s = 2 * self._device.timeout_s + GRACE_S  # the program's own limit is of the warm-up, and of the rest
-        done = self._call(["shell", script], limit_s)
         where = f"{model} on {self._device.name} under {self.runtime}"
-        if done is None:
-            self._call(["shell", f"kill -9 $(cat {shlex.quote(self._folder)}/{PID_FILE})"], ADB_S)
+        if (done := self._call(["shell", script], limit_s)) is None:
+            self._call(["shell", f"kill -9 $(cat {folder}/{PID_FILE})"], ADB_S)
             raise ModelError(f"{where}: did not finish within {limit_s:g} s, expected it to; leave this target out")
         if done.returncode:
             self._check()
