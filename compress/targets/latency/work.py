@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from compress.targets.answers import Block, Profile
+from compress.targets.latency.decode import decode
 from compress.targets.latency.pipeline import Pipeline
 
 COVERED = 0.995
 """Share of the instructions whose blocks are scheduled; the rest, in thousands of blocks, is taken to be like them."""
+
+OTHER = "other"
+_MULTIPLIES = {
+    **dict.fromkeys(("fmla", "fmla_d", "fmla_scalar"), "fmla"),
+    **dict.fromkeys(("mlal", "mull", "add_long"), "mlal"),
+    "dot": "dot",
+    "mmla": "mmla",
+}
+CLASSES = (*dict.fromkeys(_MULTIPLIES.values()), OTHER)
+"""Of blocks, by the multiply-accumulates that they are for: float, widening int8, int8 dot and matrix products."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
     """What one inference asks of a core.
 
-    cycles: of its instructions, all data in the first cache.
+    by_class: cycles of its instructions, all data in the first cache, by class of their block.
     lines: of 64 bytes, that pass below each level of cache, the first level first; the last go to memory.
     operators: that the runtime runs one after the other.
     """
 
-    cycles: float
+    by_class: Mapping[str, float]
     lines: tuple[int, ...]
     operators: int
+
+    @property
+    def cycles(self) -> float:
+        """Of all classes."""
+        return sum(self.by_class.values())
 
 
 def measure_work(profile: Profile, pipeline: Pipeline, operators: int) -> Work:
@@ -35,18 +52,26 @@ def measure_work(profile: Profile, pipeline: Pipeline, operators: int) -> Work:
         operators: of the model file.
     """
     lines = tuple(level.misses + level.writebacks for level in profile.traffic)
-    return Work(cycles=_schedule(profile.blocks, pipeline), lines=lines, operators=operators)
+    return Work(by_class=_schedule(profile.blocks, pipeline), lines=lines, operators=operators)
 
 
-def _schedule(blocks: tuple[Block, ...], pipeline: Pipeline) -> float:
+def _schedule(blocks: tuple[Block, ...], pipeline: Pipeline) -> dict[str, float]:
     executions = Counter[tuple[int, ...]]()
     for block in blocks:
         executions[block.words] += block.executions
     instructions = {words: times * len(words) for words, times in executions.items()}
-    total, covered, cycles = sum(instructions.values()), 0, 0.0
+    total, covered = sum(instructions.values()), 0
+    cycles = dict.fromkeys(CLASSES, 0.0)
     for words in sorted(instructions, key=instructions.__getitem__, reverse=True):
         if covered >= COVERED * total:
             break
         covered += instructions[words]
-        cycles += executions[words] * pipeline.cycles(words)
-    return cycles * total / covered
+        cycles[_classify(words)] += executions[words] * pipeline.cycles(words)
+    return {name: spent * total / covered for name, spent in cycles.items() if spent}
+
+
+def _classify(words: Sequence[int]) -> str:
+    """The multiply-accumulate that a block has most of, `other` where it has none."""
+    kinds = (decode(word).kind for word in words)
+    found = Counter(_MULTIPLIES[kind] for kind in kinds if kind in _MULTIPLIES)
+    return found.most_common(1)[0][0] if found else OTHER

@@ -1,0 +1,165 @@
+"""From the work of an inference to milliseconds on a phone, with an interval.
+
+    t = cycles / clocks + lines from the second cache * their cycles / clocks + bytes from memory / bandwidth
+        + operators * their cycles / clock
+
+- Cycles are counted, not fitted: an emulated core's blocks, scheduled on its pipeline with all data in the first cache.
+  They and the waits for the second cache are shared out between the threads, as XNNPACK's pool of threads does, so that
+  a faster core takes more of them.
+- The memory is one for all threads. A thread alone already draws nearly what all together get: on a Pixel 2 four threads
+  leave the wait for memory as long as it was.
+- Between operators all threads wait for each other. Each operator starts with cold code, weights and branches.
+- Waits add up: the cores overlap little of them with arithmetic, or the sum would not fit as it does
+  (docs/latency.md).
+
+Six rates, in rates.yaml with their sources, are fitted by benchmarks/latency/validate.py; none is a phone's own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from compress.errors import RecipeError
+from compress.targets.cores import CORES
+from compress.targets.latency.pipelines import PIPELINES
+from compress.targets.latency.placement import Placement
+from compress.targets.latency.work import Work
+
+RATES_FILE = Path(__file__).with_name("rates.yaml")
+LINE_BYTES = 64
+CONFIDENCE = 0.9
+"""Share of predictions whose interval holds the true figure."""
+TYPICAL_GB_PER_S = 14.9
+"""Where a memory's bandwidth is unknown: two channels of LPDDR4X at 1866 MHz, as chips of the middle class have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """What is fitted. Time is linear in each of them.
+
+    line_cycles: that a core waits for a line of its second cache, which it shares with others, or in order.
+    hidden_line_cycles: the same, of a core that is out of order and has a second cache of its own.
+    memory_slowdown: times longer than at the memory's peak bandwidth.
+    operator_cycles: to start an operator.
+    thread_cycles: more of them for each further thread.
+    mlal_slowdown: times longer than scheduled, of blocks of widening multiplies.
+    """
+
+    line_cycles: float
+    hidden_line_cycles: float
+    memory_slowdown: float
+    operator_cycles: float
+    thread_cycles: float
+    mlal_slowdown: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """Rates, what they were fitted on, and how far off they were where rows were left out.
+
+    cores, classes, runtimes: that some row has; threads, cycles: the least and most of any row.
+    spread: a figure lies within this factor of its prediction, for a network that was left out, nine times of ten.
+    far_spread: the same for a core that was left out.
+    ratio_spread: the same for the ratio of two files on one phone.
+    """
+
+    rates: Rates
+    cores: tuple[str, ...]
+    classes: tuple[str, ...]
+    runtimes: tuple[str, ...]
+    threads: tuple[int, int]
+    cycles: tuple[float, float]
+    spread: float
+    far_spread: float
+    ratio_spread: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """Milliseconds of one inference.
+
+    low, high: the true figure lies between them in CONFIDENCE of all cases.
+    parts: milliseconds by what they go to: the classes of blocks, `caches`, `memory`, `operators`.
+    warnings: why it is an extrapolation, a few words each; the interval is then the wider one.
+    """
+
+    ms: float
+    low: float
+    high: float
+    parts: Mapping[str, float]
+    warnings: tuple[str, ...]
+
+
+@cache
+def load_rates() -> Fitted:
+    """Those that ship."""
+    content = yaml.safe_load(RATES_FILE.read_text(encoding="utf-8"))
+    rates = Rates(**{field.name: content["rates"][field.name]["value"] for field in dataclasses.fields(Rates)})
+    fitted_on = {key: tuple(value) for key, value in content["fitted_on"].items()}
+    return Fitted(rates=rates, **fitted_on, **content["spreads"])
+
+
+def predict(work: Work, placement: Placement, runtime: str, fitted: Fitted | None = None) -> Prediction:
+    """How long one inference takes.
+
+    Args:
+        work: of the file on such a core.
+        placement: where its threads run.
+        runtime: name and version, as sessions tell it.
+        fitted: those that ship, unless a validation fits its own.
+
+    Raises:
+        RecipeError: nothing is known of the core.
+    """
+    if placement.core not in PIPELINES:
+        raise RecipeError(
+            f"no latency is predicted for {placement.core}; expected one of {', '.join(sorted(PIPELINES))}; name another"
+        )
+    fitted = fitted or load_rates()
+    parts = break_down(work, placement, fitted.rates)
+    warnings = tuple(_find_extrapolations(work, placement, runtime, fitted))
+    ms, spread = sum(parts.values()), fitted.far_spread if warnings else fitted.spread
+    return Prediction(ms=ms, low=ms / spread, high=ms * spread, parts=parts, warnings=warnings)
+
+
+def break_down(work: Work, placement: Placement, rates: Rates) -> dict[str, float]:
+    """Milliseconds by what they go to; see the module's first lines."""
+    shared = sum(placement.ghz) * 1e6  # cycles of all threads in a millisecond
+    alone = placement.ghz[0] * 1e6
+    parts = {name: cycles / shared for name, cycles in work.by_class.items()}
+    if "mlal" in parts:
+        parts["mlal"] *= rates.mlal_slowdown
+    line_cycles = rates.hidden_line_cycles if hides_lines(placement.core) else rates.line_cycles
+    parts["caches"] = work.lines[0] * line_cycles / shared
+    bytes_per_ms = (placement.gb_per_s or TYPICAL_GB_PER_S) * 1e6
+    parts["memory"] = work.lines[-1] * LINE_BYTES * rates.memory_slowdown / bytes_per_ms
+    start = rates.operator_cycles + rates.thread_cycles * (len(placement.ghz) - 1)
+    parts["operators"] = work.operators * start / alone
+    return parts
+
+
+def hides_lines(core: str) -> bool:
+    """Whether a core goes on while a line comes from the second cache: out of order, and the cache near and its own."""
+    return PIPELINES[core].window > 0 and not CORES[core].l2_shared
+
+
+def _find_extrapolations(work: Work, placement: Placement, runtime: str, fitted: Fitted) -> Iterator[str]:
+    if placement.core not in fitted.cores:
+        yield f"no published figure of {placement.core} was fitted"
+    if runtime.split()[0] not in fitted.runtimes:
+        yield f"no published figure of {runtime.split()[0]} was fitted"
+    if strange := [name for name in work.by_class if name not in fitted.classes]:
+        yield f"no published figure with {', '.join(strange)} was fitted"
+    if len(placement.ghz) > fitted.threads[1]:
+        yield f"at most {fitted.threads[1]} threads were fitted"
+    least, most = fitted.cycles
+    if not least <= work.cycles <= most:
+        yield f"{work.cycles / 1e6:.3g} million cycles; {least / 1e6:.3g} to {most / 1e6:.3g} million were fitted"
+    if placement.gb_per_s is None:
+        yield f"the memory's bandwidth is unknown; taken as {TYPICAL_GB_PER_S} GB/s"
