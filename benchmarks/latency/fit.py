@@ -1,0 +1,99 @@
+"""Fits the rates of the latency model, and says how far off it is on rows that were left out."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from published import RUNTIME, Row
+from scipy.optimize import nnls
+
+from compress.targets.latency.model import CONFIDENCE, Fitted, Rates, break_down
+from compress.targets.latency.work import Work
+
+NAMES = tuple(field.name for field in dataclasses.fields(Rates))
+NOTHING = Rates(**dict.fromkeys(NAMES, 0.0))
+UNSEEN = {"mlal_slowdown": 1.0}
+"""Of a rate that no row depends on, where 0 would mean that something costs no time at all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """A published figure, what was counted of the same network on the same kind of core, and its MACs."""
+
+    row: Row
+    work: Work
+    macs: int
+
+    @property
+    def ms(self) -> float:
+        """As published."""
+        return self.row.latency_ms
+
+    def predict(self, rates: Rates) -> float:
+        """In milliseconds."""
+        return sum(break_down(self.work, self.row.placement, rates).values())
+
+
+def fit_rates(observations: Sequence[Observation]) -> Rates:
+    """The rates, none below 0, with the least squares of relative errors; the model is linear in them."""
+    published = np.array([each.ms for each in observations])
+    base = np.array([each.predict(NOTHING) for each in observations])
+    columns = [
+        [each.predict(dataclasses.replace(NOTHING, **{name: 1.0})) for each in observations] for name in NAMES
+    ]
+    design = (np.array(columns) - base).T / published[:, None]
+    found, _ = nnls(design, 1 - base / published)
+    informed = np.abs(design).max(0) > 0
+    values = {
+        name: float(value) if known else UNSEEN.get(name, 0.0)
+        for name, value, known in zip(NAMES, found, informed, strict=True)
+    }
+    return Rates(**values)
+
+
+def leave_out(
+    observations: Sequence[Observation], group: Callable[[Row], Hashable]
+) -> tuple[NDArray[np.float64], list[Rates]]:
+    """What is predicted of every row by rates that were fitted without its group; and those rates."""
+    predicted = np.zeros(len(observations))
+    fits = []
+    for name in dict.fromkeys(group(each.row) for each in observations):
+        fits.append(fit_rates([each for each in observations if group(each.row) != name]))
+        for index, each in enumerate(observations):
+            if group(each.row) == name:
+                predicted[index] = each.predict(fits[-1])
+    return predicted, fits
+
+
+def spread(log_errors: Sequence[float] | NDArray[np.float64]) -> float:
+    """The factor that holds CONFIDENCE of further errors (split conformal: Lei et al. 2018, arXiv 1604.04173)."""
+    sizes = np.sort(np.abs(log_errors))
+    rank = math.ceil((len(sizes) + 1) * CONFIDENCE)
+    return float(np.exp(sizes[min(rank, len(sizes)) - 1]))
+
+
+def fit_all(observations: Sequence[Observation], log_errors: dict[str, NDArray[np.float64]]) -> Fitted:
+    """What ships: rates of all rows, and spreads of those that were left out.
+
+    Args:
+        observations: all.
+        log_errors: logarithms of predicted over published: `family`, `core` left out, and `ratio` of two networks.
+    """
+    cycles = [each.work.cycles for each in observations]
+    threads = [each.row.threads for each in observations]
+    return Fitted(
+        rates=fit_rates(observations),
+        cores=tuple(sorted({each.row.core for each in observations})),
+        classes=tuple(sorted({name for each in observations for name in each.work.by_class})),
+        runtimes=(RUNTIME,),
+        threads=(min(threads), max(threads)),
+        cycles=(min(cycles), max(cycles)),
+        spread=spread(log_errors["family"]),
+        far_spread=spread(log_errors["core"]),
+        ratio_spread=spread(log_errors["ratio"]),
+    )
