@@ -20,6 +20,7 @@ from compress.stages.devices import measure_on_devices
 from compress.stages.evaluate import Emulated, FailedOnCore, emulate, host_outputs, time_on_host
 from compress.stages.export import Exported, export_model, weights_artifact
 from compress.stages.measurements import measure
+from compress.stages.predict import predict_latencies
 from compress.stages.plan import check_calibration_split, check_plan, note_small_test, read_transfer_set
 from compress.stages.provenance import provenance
 from compress.stages.schemes import read_scheme
@@ -61,12 +62,14 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
         exported = _export(run, trained, tuned)
         outputs = {each.artifact.sha256: host_outputs(run, each) for each in exported}
         emulated, failed, notes = _emulate(run, exported)
+        predicted, phone_notes = predict_latencies(run, exported)
         devices, device_notes = measure_on_devices(run, exported)
         latencies = time_on_host(run, exported)
         classes = {each.sha256: classify_test(run, each) for each in trained}
         weights = tuple(weights_artifact(each) for each in trained)
         artifacts = (*(each.artifact for each in exported), *weights)
-        measurements = measure(run, trained, exported, outputs, classes, emulated, failed, devices, latencies)
+        measured = measure(run, trained, exported, outputs, classes, emulated, failed, devices, latencies)
+        measurements = (*measured, *predicted)
         results = Results(
             name=recipe.name,
             artifacts=artifacts,
@@ -74,7 +77,7 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
             verdicts=judge(recipe.budgets, artifacts, measurements),
             audits={each.artifact.sha256: each.audit for each in exported},
             provenance=provenance(run, trained, exported, sensitivity),
-            notes=(*note_small_test(run), *notes, *device_notes),
+            notes=(*note_small_test(run), *notes, *phone_notes, *device_notes),
         )
         models = {each.artifact.path: each.file for each in exported}
         models |= {artifact.path: each.path for artifact, each in zip(weights, trained, strict=True)}

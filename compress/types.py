@@ -51,6 +51,7 @@ METRICS: Mapping[str, str] = {
     "executed_macs": "count",  # multiply-accumulates of one inference, from the executed opcodes
     "instructions": "count",  # ARM64 instructions of one steady-state inference
     "latency_ms": "ms",  # wall time of one inference on a real target; the median (p50) where samples are known
+    "predicted_latency_ms": "ms",  # of one inference on a phone that was not at hand, from what an emulated core executes
     "size_bytes": "bytes",
     "int8_op_share": "fraction",  # share of compute operators that run on integers
     "conversions": "count",  # quantisations and dequantisations at run time, read from the graph
@@ -113,11 +114,11 @@ class Measurement:
         mean, and `details["statistic"]` is `mean`.
     samples: the raw observations, where there are several and they are known; value's unit.
     n: how many observations (images, inferences) stand behind the value.
-    interval: 95 % interval (low, high), where one is known.
+    interval: 95 % interval (low, high), where one is known; of a prediction 90 %.
     artifact: sha256 of what was measured.
     reference: sha256 of what it was compared with, for differences and agreements.
     runtime: e.g. `litert 2.3.0`, `onnxruntime 1.32.0`, `torch 2.13.0`; `file` for static figures.
-    target: `host`, the emulated core, e.g. `cortex-a76`, or the recipe's name of a device.
+    target: `host`, the emulated core, e.g. `cortex-a76`, or the recipe's name of a device or phone.
     split: which split of the task the images came from, where images were used.
     details: anything else worth keeping (instruction classes, percentiles, threads); JSON-able.
     """
@@ -148,6 +149,8 @@ class Measurement:
             raise ValueError(f"{self.metric} of artifact {self.artifact[:12]} is not finite: {self.value}")
         if self.how == "emulated" and self.metric == "latency_ms":
             raise ValueError("emulated wall time is not a latency")
+        if (self.how == "predicted") != (self.metric == "predicted_latency_ms"):
+            raise ValueError(f"{self.metric} is not {self.how}: what is predicted has a metric of its own")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +163,7 @@ class Budget:
     at_most, at_least: exactly one is set.
     relative_to: glob over artifact names; the limit then holds for the ratio value / reference value, where the
         reference has the same format as the artifact.
-    judge: `estimate` compares the value, `interval` the unfavourable end of its 95 % interval.
+    judge: `estimate` compares the value, `interval` the unfavourable end of its interval, which of a prediction both do.
     line: where it stands in the recipe, for messages.
     """
 

@@ -109,12 +109,16 @@ def _counterparts(
 def _ratio(budget: Budget, measurement: Measurement, reference: Artifact, base: Measurement) -> Figure:
     """Value over reference; under `interval` the most unfavourable quotient of the two intervals' ends.
 
-    Stricter than an interval of the ratio: both terms would have to be off in the bad direction at once.
+    Stricter than an interval of the ratio: both terms would have to be off in the bad direction at once. Two
+    predictions for one phone are off in the same direction, and say how far off their ratio may be.
     """
-    ends = [_ends(budget, m) for m in (measurement, base)]
+    ends = [(m.value,) if m.how == "predicted" else _ends(budget, m) for m in (measurement, base)]
     if min(ends[1]) <= 0:
         raise Unjudgeable(f"{budget.metric} of the reference {reference.name} is {min(ends[1]):g}: no ratio to it")
     quotients = [above / below for above in ends[0] for below in ends[1]]
+    if measurement.how == "predicted":
+        spread = measurement.details["ratio_spread"]
+        quotients = [quotients[0] * spread, quotients[0] / spread]
     return Figure(
         judged=max(quotients) if budget.at_most is not None else min(quotients),
         estimate=measurement.value / base.value,
@@ -130,7 +134,7 @@ def _unfavourable(budget: Budget, measurement: Measurement) -> float:
 
 def _ends(budget: Budget, measurement: Measurement) -> tuple[float, ...]:
     """What counts of a measurement: its value, or its value and the ends of its interval."""
-    if budget.judge == "estimate":
+    if budget.judge == "estimate" and measurement.how != "predicted":
         return (measurement.value,)
     if measurement.interval is not None:
         return (measurement.value, *measurement.interval)

@@ -14,7 +14,7 @@ def sentence(budget: Budget, limit: float, figure: Figure, excess: float) -> str
     if figure.reference is not None:
         subject += f" relative to {figure.reference[0].name}"
     value = exact(figure.judged, unit, digits)
-    if budget.judge == "interval" and figure.judged != figure.estimate:
+    if figure.judged != figure.estimate:
         end = "high" if budget.at_most is not None else "low"
         value += f" ({end} end, estimate {exact(figure.estimate, unit, digits)})"
     return f"{subject} {value} {_comparison(budget, limit, excess, unit, digits)} ({_evidence(figure, digits)})"
@@ -39,12 +39,14 @@ def _evidence(figure: Figure, digits: int) -> str:
         parts.append(f"{exact(above.value, above.unit)} against {exact(below.value, below.unit)}")
     elif measurement.interval is not None:
         low, high = (f"{end:,.{digits}f}" for end in measurement.interval)
-        parts.append(f"95 % interval {low} to {high}")
+        parts.append(f"{90 if measurement.how == 'predicted' else 95} % interval {low} to {high}")
     if "compared_with" in measurement.details:
         identical = "identical, " if measurement.details.get("identical") else ""
         parts.insert(0, f"{identical}against {measurement.details['compared_with']}")
     if "why" in measurement.details:
         parts.insert(0, measurement.details["why"])
-    if measurement.how != "static":
+    if measurement.how == "predicted":
+        parts += ["predicted", *measurement.details["warnings"], measurement.runtime]
+    elif measurement.how != "static":
         parts += [f"n={measurement.n:,}", measurement.runtime]
     return ", ".join([*parts, measurement.target if measurement.how != "static" else "static"])

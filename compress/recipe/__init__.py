@@ -15,6 +15,7 @@ from compress.recipe.benchmark import (
     BenchmarkConfig,
     DeviceConfig,
     HostConfig,
+    PhonesConfig,
     TimingConfig,
     VerifyConfig,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "ModelCall",
     "MoreTeacherConfig",
     "NormalizeConfig",
+    "PhonesConfig",
     "QuantizeConfig",
     "Recipe",
     "StudentConfig",

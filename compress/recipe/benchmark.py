@@ -1,4 +1,4 @@
-"""What a recipe says about verifying and measuring: the host, emulated cores, real devices."""
+"""What a recipe says about verifying and measuring: the host, emulated cores, real devices; and about predicting."""
 
 from __future__ import annotations
 
@@ -39,6 +39,17 @@ class Arm64Config(Part):
     cores: Annotated[tuple[Annotated[str, AfterValidator(known_core)], ...], AfterValidator(distinct)]
     images: int = Field(default=256, ge=2)
     float_images: int = Field(default=16, ge=2)
+
+
+class PhonesConfig(Part):
+    """Latencies predicted for phones and boards that need not be at hand, from what their emulated cores execute.
+
+    names: of devices that `compress devices` lists, however they are spelt; budgets and reports spell them so too.
+    threads: of the runtime, each on one of the phone's fast cores.
+    """
+
+    names: Annotated[tuple[str, ...], AfterValidator(distinct)]
+    threads: int = Field(default=1, ge=1)
 
 
 class DeviceConfig(TimingConfig):
@@ -87,4 +98,5 @@ class BenchmarkConfig(Part):
 
     host: HostConfig | None = None
     arm64: Arm64Config | None = None
+    phones: PhonesConfig | None = None
     devices: Annotated[tuple[DeviceConfig, ...], AfterValidator(_distinct_names)] | None = None

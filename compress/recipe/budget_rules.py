@@ -17,6 +17,9 @@ from compress.strict_yaml.wording import did_you_mean, refusal
 from compress.types import FEWEST_ROUNDS, METRICS, MOST_SQNR_DB, Budget, Json
 
 
+PREDICTED = "predicted_latency_ms"
+
+
 @dataclass(frozen=True, kw_only=True)
 class PlannedDevice:
     """rounds: of the latencies there; gives_outputs: whether more than the latency of .tflite files is measured."""
@@ -33,6 +36,7 @@ class Plan:
     formats: of the model files.
     rounds: of the latencies on the host; None where they are not measured.
     cores: that are emulated.
+    phones: that latencies are predicted for.
     devices: real ones, by name.
     compare_alone: whether a student is trained without the teacher.
     """
@@ -41,6 +45,7 @@ class Plan:
     formats: Collection[str]
     rounds: int | None
     cores: tuple[str, ...]
+    phones: tuple[str, ...]
     devices: Mapping[str, PlannedDevice]
     compare_alone: bool
 
@@ -99,7 +104,7 @@ def find_name_faults(written: Mapping[str, Json], plan: Plan) -> list[InitErrorD
             if not found[key]:
                 made = ", ".join(plan.names)
                 faults.append(_at(key, f"{pattern!r} matches no artifact of this recipe; it makes {made}"))
-    target, targets = written.get("target"), ("host", *core_names(), *plan.devices)
+    target, targets = written.get("target"), ("host", *core_names(), *plan.phones, *plan.devices)
     if isinstance(target, str) and target not in targets:
         faults.append(_at("target", f"unknown target {target!r}{did_you_mean(target, targets)}"))
     if faults or len(found) < 2:
@@ -123,6 +128,8 @@ def _find_place_fault(budget: Budget, name: str, key: str, plan: Plan) -> tuple[
             return "target", f"{name}, the weights, are not run on {budget.target}; leave target out"
     elif not rule.host and not rule.cores:
         return key, f"{metric} is not measured of {name}, a model file; name {rule.weights}"
+    elif metric == PREDICTED or budget.target in plan.phones:
+        return _find_phone_fault(budget, plan)
     elif device := plan.devices.get(budget.target or ""):
         return _find_device_fault(budget, name, key, rule, device)
     elif fault := _find_target_fault(budget, rule, plan):
@@ -151,6 +158,16 @@ def _find_target_fault(budget: Budget, rule: _Rule, plan: Plan) -> tuple[str, st
     if target not in plan.cores:
         return "target", f"nothing is measured on {target}: {measured}; add it to benchmark.arm64.cores"
     return None
+
+
+def _find_phone_fault(budget: Budget, plan: Plan) -> tuple[str, str] | None:
+    metric, target = budget.metric, budget.target
+    if metric != PREDICTED:
+        return "target", f"{metric} is not known of {target}, where nothing runs; name {PREDICTED}, or another target"
+    if target in plan.phones:
+        return None
+    named = f"benchmark.phones names {', '.join(plan.phones)}" if plan.phones else "there is no benchmark.phones"
+    return "metric" if target is None else "target", f"{PREDICTED} is for phones: name one as target; {named}"
 
 
 def _find_device_fault(

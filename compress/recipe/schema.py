@@ -24,6 +24,7 @@ from compress.recipe.budget_rules import Plan, PlannedDevice
 from compress.recipe.budgets import BudgetConfig, read_budget
 from compress.recipe.calls import TaskCall, calls_in
 from compress.recipe.quantization import FileFormat, QuantizeConfig, artifact_name
+from compress.recipe.phones import predictable_phones
 from compress.recipe.rules import distinct, readable_devices, run_name
 from compress.recipe.training import MoreTeacherConfig, StudentConfig, TeacherConfig, nobody_is_idle
 from compress.strict_yaml import Part, Source, dotted
@@ -54,6 +55,7 @@ def _plan(data: Mapping[str, Any]) -> Plan | None:
         formats=data["formats"],
         rounds=benchmark.host.rounds if benchmark.host else None,
         cores=benchmark.arm64.cores if benchmark.arm64 else (),
+        phones=benchmark.phones.names if benchmark.phones else (),
         devices={
             device.name: PlannedDevice(rounds=device.rounds, gives_outputs=device.ssh is not None)
             for device in benchmark.devices or ()
@@ -97,7 +99,7 @@ class Recipe(Part):
     quantize: Annotated[tuple[QuantizeConfig, ...], AfterValidator(_distinct_schemes)]
     formats: Annotated[tuple[FileFormat, ...], AfterValidator(distinct)]
     verify: VerifyConfig = VerifyConfig()
-    benchmark: BenchmarkConfig = BenchmarkConfig()
+    benchmark: Annotated[BenchmarkConfig, AfterValidator(predictable_phones)] = BenchmarkConfig()
     budget_configs: tuple[Annotated[BudgetConfig, WrapValidator(_check_budget)], ...] = Field(
         default=(), alias="budgets"
     )

@@ -12,6 +12,7 @@ from compress.report.fidelity import fidelity_tables
 from compress.report.headline import headline
 from compress.report.lookup import Lookup
 from compress.report.page import TEMPLATES
+from compress.report.phones import phone_table
 from compress.report.provenance import fact_table, file_table
 from compress.report.rows import budget_table, latency_table, results_table, teacher_table
 from compress.report.sensitivity import sensitivity_table
@@ -24,7 +25,7 @@ _SPECIAL = re.compile(r"([\\`*\[\]<>|#~$&])")
 def markdown(results: Results) -> str:
     """GitHub's Markdown; names from outside cannot format, link or break a table."""
     lookup = Lookup(results)
-    devices = device_table(lookup)
+    devices, phones = device_table(lookup), phone_table(lookup)
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=False,
@@ -43,6 +44,7 @@ def markdown(results: Results) -> str:
         details={
             "Latency on the host": latency_table(lookup),
             **({"Latency on devices": devices} if devices.rows else {}),
+            **({"Predicted latency on phones": phones} if phones.rows else {}),
             "What the teacher was worth": teacher_table(lookup),
             "Multiply-accumulates": macs_table(lookup),
             **{f"Fidelity: {title}": table for title, table in fidelity_tables(lookup).items()},

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from compress.report.layer_plot import Layer, draw_layers
 from compress.report.lookup import Lookup, Subject
+from compress.report.phone_plot import Forecast, draw_phones
+from compress.report.phones import METRIC, list_forecasts
 from compress.report.plots import Bar, Point, draw_latencies, draw_shares, draw_tradeoff, name_parts
 from compress.report.sensitivity import split_layer
 from compress.report.tables import printable
@@ -75,6 +77,50 @@ def mix_drawings(lookup: Lookup) -> tuple[Drawing, ...]:
         caption = f"Instructions by class under {printable(runtime)}; at the end of a bar, their number."
         drawings.append(Drawing(caption=caption, svg=svg))
     return tuple(drawings) or (Drawing(caption="No instructions were counted by class."),)
+
+
+def phone_drawings(lookup: Lookup) -> tuple[Drawing, ...]:
+    """Predicted latencies on phones, and what they go to; nothing where none were predicted."""
+    found = list_forecasts(lookup)
+    if not found:
+        return ()
+    limits: dict[tuple[str, str | None], tuple[float, ...]] = {}
+    for verdict in lookup.results.verdicts:
+        if verdict.budget.metric == METRIC and verdict.budget.relative_to is None:
+            key = (verdict.artifact, verdict.budget.target)
+            limits[key] = (*limits.get(key, ()), verdict.limit)
+    forecasts = {
+        printable(phone): [
+            Forecast(
+                name=printable(artifact.name),
+                precision=artifact.precision,
+                ms=m.value,
+                interval=m.interval or (m.value, m.value),
+                limits=limits.get((artifact.name, phone), ()),
+            )
+            for artifact, m in files.items()
+        ]
+        for phone, files in found.items()
+    }
+    bars = {
+        printable(phone): [
+            Bar(name=printable(artifact.name), total=brief(m.value, m.unit), parts=m.details["parts_ms"])
+            for artifact, m in files.items()
+        ]
+        for phone, files in found.items()
+    }
+    title = "Predicted latency on phones"
+    parts = name_parts(bar for group in bars.values() for bar in group)
+    return (
+        Drawing(
+            caption=f"{title}: the mark is the prediction, the bar its 90 % interval, a dashed line a budget's limit.",
+            svg=draw_phones(forecasts, "phones", title),
+        ),
+        Drawing(
+            caption="Where the time goes; at the end of a bar, the prediction.",
+            svg=draw_shares(bars, "phone-parts", "Where the time on phones goes", parts),
+        ),
+    )
 
 
 def bytes_drawing(lookup: Lookup) -> Drawing:

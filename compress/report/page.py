@@ -11,6 +11,7 @@ from compress.report.evidence import audit_table, emulated_accuracy_table, left_
 from compress.report.fidelity import fidelity_tables
 from compress.report.headline import headline
 from compress.report.lookup import Lookup
+from compress.report.phones import phone_table
 from compress.report.provenance import fact_table, file_table, recipe_text
 from compress.report.rows import budget_table, latency_table, results_table, teacher_table
 from compress.report.sensitivity import sensitivity_table
@@ -23,7 +24,14 @@ TEMPLATES = Path(__file__).parent / "templates"
 def html(results: Results) -> str:
     """The page; the same results give the same text, byte for byte."""
     # matplotlib takes half a second to import; those who only want a verdict on a terminal need not wait for it.
-    from compress.report.figures import bytes_drawing, latency_drawing, layer_drawing, mix_drawings, tradeoff_drawings
+    from compress.report.figures import (
+        bytes_drawing,
+        latency_drawing,
+        layer_drawing,
+        mix_drawings,
+        phone_drawings,
+        tradeoff_drawings,
+    )
 
     lookup = Lookup(results)
     environment = Environment(
@@ -43,6 +51,8 @@ def html(results: Results) -> str:
         latency=latency_drawing(lookup),
         latencies=latency_table(lookup),
         devices=device_table(lookup),
+        phones=phone_table(lookup),
+        forecasts=phone_drawings(lookup),
         mixes=mix_drawings(lookup),
         macs=macs_table(lookup),
         fidelity=fidelity_tables(lookup),

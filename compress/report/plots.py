@@ -14,6 +14,7 @@ from matplotlib.path import Path as Outline
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from compress.report.labels import place_labels
+from compress.report.parts import PART_COLOURS, choose_colour, describe_part
 from compress.report.svg import INK, PAPER, RULE, SOFT, new_figure, page_style, to_svg
 
 WIDTH = 4.3
@@ -28,37 +29,6 @@ PRECISION_COLOURS = {
     "weight_only_int4": "#a63a50",
 }
 FORMAT_MARKERS = {"onnx": "o", "tflite": "s"}
-PART_COLOURS = {
-    "fmla_fp32": "#4a76a8",
-    "fmla_fp16": "#6f9fd0",
-    "dot": "#c8553d",
-    "mmla": "#a63a50",
-    "mlal": "#dd8f52",
-    "vector_load": "#3f8f82",
-    "vector_store": "#82bdb0",
-    "vector_other": "#8a7bb0",
-    "load": "#a5ab5b",
-    "store": "#c9cd95",
-    "integer": "#94a0ab",
-    "branch": "#6d7883",
-    "scalar_float": "#b79fc7",
-    "other": "#c3c7cb",
-    "weights": "#4a76a8",
-    "biases": "#3f8f82",
-    "quantization": "#c8553d",
-    "graph": "#94a0ab",
-    "metadata": "#c3c7cb",
-}
-PART_WORDS = {
-    "fmla_fp32": "float32 multiply-add",
-    "fmla_fp16": "float16 multiply-add",
-    "dot": "int8 dot product",
-    "mmla": "int8 matrix multiply",
-    "mlal": "widening multiply-add",
-    "vector_other": "other vector",
-    "integer": "integer, address",
-}
-_SPARE_COLOURS = ("#8a7bb0", "#dd8f52", "#a5ab5b", "#6f9fd0")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +108,7 @@ def draw_latencies(
         axes.set_xlabel("milliseconds for one inference, log scale")
         axes.grid(axis="x", color=RULE, linewidth=0.5, alpha=0.6)
         axes.set_axisbelow(True)
-        _log_ticks(axes)
+        log_ticks(axes)
         return to_svg(figure, name, title)
 
 
@@ -174,7 +144,7 @@ def draw_shares(groups: Mapping[str, Sequence[Bar]], name: str, title: str, part
         axes.xaxis.set_visible(False)
         for spine in axes.spines.values():
             spine.set_visible(False)
-        handles = [axes.barh([0], [0], color=_colour(part, at), label=_words(part)) for at, part in enumerate(parts)]
+        handles = [axes.barh([0], [0], color=choose_colour(part, at), label=describe_part(part)) for at, part in enumerate(parts)]
         figure.legend(
             handles=handles, loc="outside upper left", ncols=3, fontsize=7.5, handlelength=0.9, columnspacing=1.4
         )
@@ -199,10 +169,10 @@ def _limit_tradeoff(axes: Axes, points: Sequence[Point]) -> None:
     room = 0.12 * max(max(heights) - min(heights), 0.002)
     axes.set_ylim(min(heights) - room, max(heights) + room)
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    _log_ticks(axes)
+    log_ticks(axes)
 
 
-def _log_ticks(axes: Axes) -> None:
+def log_ticks(axes: Axes) -> None:
     """1, 2, 5, 10, 20 ... without exponents; fewer where the range is wide."""
     low, high = axes.get_xlim()
     decades = math.log10(high / low)
@@ -239,14 +209,6 @@ def _stack(axes: Axes, y: float, bar: Bar, parts: Sequence[str]) -> None:
     for at, part in enumerate(parts):
         rest = sum(size for name, size in bar.parts.items() if name not in parts or name == "other")
         share = (rest if part == "other" else bar.parts.get(part, 0.0)) / whole if whole > 0 else 0.0
-        axes.barh([y], [share], left=left, height=0.72, color=_colour(part, at), edgecolor=PAPER, linewidth=0.4)
+        axes.barh([y], [share], left=left, height=0.72, color=choose_colour(part, at), edgecolor=PAPER, linewidth=0.4)
         left += share
     axes.text(1.015, y, bar.total, size=7.5, va="center", color=SOFT)
-
-
-def _colour(part: str, at: int) -> str:
-    return PART_COLOURS.get(part) or _SPARE_COLOURS[at % len(_SPARE_COLOURS)]
-
-
-def _words(part: str) -> str:
-    return PART_WORDS.get(part, part.replace("_", " ").strip())

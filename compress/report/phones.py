@@ -1,0 +1,75 @@
+"""Latencies that were predicted for phones, which never stand among those that were measured: a table and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from compress.report.cells import figure_cell
+from compress.report.lookup import Lookup
+from compress.report.parts import describe_part
+from compress.report.tables import NOTHING, Cell, Column, Table, cell
+from compress.types import Artifact, Measurement
+from compress.units import times
+
+METRIC = "predicted_latency_ms"
+
+
+def phone_table(lookup: Lookup) -> Table:
+    """One row a file and phone: milliseconds, how much faster than the teacher there, where the time goes."""
+    columns = (
+        Column(key="artifact", title="Artifact", numeric=False),
+        Column(key="phone", title="Phone", numeric=False),
+        Column(key="predicted", title="Predicted"),
+        Column(key="speedup", title="Speed-up"),
+        Column(key="parts", title="Most time goes to", numeric=False),
+        Column(key="warnings", title="Extrapolated", numeric=False),
+    )
+    rows = tuple(
+        (
+            cell(artifact.name, found.runtime),
+            cell(phone, _describe_place(found)),
+            figure_cell(found),
+            _speedup(artifact, found, forecasts),
+            cell(_describe_parts(found)),
+            cell("; ".join(found.details["warnings"])) if found.details["warnings"] else NOTHING,
+        )
+        for phone, forecasts in list_forecasts(lookup).items()
+        for artifact, found in forecasts.items()
+    )
+    notes = (
+        "Nothing was timed: blocks that an emulated core executed, scheduled on its pipeline, and its caches' traffic,"
+        " with rates fitted on published figures. Small print: 90 % intervals; for what lies outside of those figures"
+        " they are wider. Budgets are judged at the interval's unfavourable end, ratios by their own, narrower one.",
+    )
+    return Table(columns=columns, rows=rows, notes=notes, missing="No latency was predicted.")
+
+
+def list_forecasts(lookup: Lookup) -> Mapping[str, Mapping[Artifact, Measurement]]:
+    """Phone -> file -> prediction, in the order of the recipe and of the files."""
+    artifacts = {artifact.sha256: artifact for artifact in reversed(lookup.results.artifacts)}
+    found: dict[str, dict[Artifact, Measurement]] = {}
+    for m in lookup.results.measurements:
+        if m.metric == METRIC:
+            found.setdefault(m.target, {})[artifacts[m.artifact]] = m
+    return found
+
+
+def _speedup(artifact: Artifact, found: Measurement, forecasts: Mapping[Artifact, Measurement]) -> Cell:
+    """Against the float32 teacher in the same format."""
+    for other, baseline in forecasts.items():
+        if other.role == "teacher" and other.format == artifact.format and other != artifact:
+            ratio, spread = baseline.value / found.value, found.details["ratio_spread"]
+            return cell(times(ratio), f"{times(ratio / spread)} to {times(ratio * spread)}")
+    return NOTHING
+
+
+def _describe_place(found: Measurement) -> str:
+    clocks = list(dict.fromkeys(found.details["ghz"]))
+    threads = found.details["threads"]
+    speed = " and ".join(f"{clock:g}" for clock in clocks)
+    return f"{threads} thread{'s' if threads != 1 else ''}, {found.details['core']}, {speed} GHz"
+
+
+def _describe_parts(found: Measurement) -> str:
+    parts = sorted(found.details["parts_ms"].items(), key=lambda part: -part[1])[:3]
+    return ", ".join(f"{describe_part(name)} {100 * ms / found.value:.0f} %" for name, ms in parts)

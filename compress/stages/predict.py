@@ -1,0 +1,136 @@
+"""Predict how long every artifact takes on the recipe's phones, from what their emulated cores execute."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from compress.errors import ModelError, ToolError
+from compress.progress import Stage
+from compress.stages.context import Run, Step, execute_step
+from compress.stages.emulate import CODE
+from compress.stages.export import Exported
+from compress.targets import Session, arm64, encode, open_session
+from compress.targets.devices import find_device
+from compress.targets.latency.model import CONFIDENCE, load_rates, predict
+from compress.targets.latency.pipelines import PIPELINES
+from compress.targets.latency.placement import Placement, place_threads
+from compress.targets.latency.work import Work, measure_work
+from compress.types import METRICS, Json, Measurement
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Counted:
+    runtime: str
+    work: Work
+
+
+def predict_latencies(run: Run, exported: Sequence[Exported]) -> tuple[tuple[Measurement, ...], tuple[str, ...]]:
+    """A latency with an interval for every artifact on every phone.
+
+    Returns:
+        What was predicted, and one sentence for each artifact that was not, or for all of them.
+    """
+    config = run.recipe.benchmark.phones
+    if config is None:
+        return (), ()
+    devices = run.recipe.devices
+    phones = {name: place_threads(find_device(name, devices), config.threads) for name in config.names}
+    counted: dict[tuple[str, str], _Counted] = {}
+    notes: list[str] = []
+    try:
+        with run.progress.stage("find the ARM64 runtimes") as stage:
+            arm64.install(run.home, lambda text: stage.advance(0, 1, text))
+        for core in dict.fromkeys(placement.core for placement in phones.values()):
+            notes += _count_on(run, core, exported, counted)
+    except ToolError as error:
+        notes.append(f"No latency was predicted: {error}. Budgets on phones are MISSING.")
+    for note in notes:
+        run.progress.note(note)
+    measurements = [
+        _measure(each, phone, placement, counted[placement.core, each.artifact.sha256])
+        for phone, placement in phones.items()
+        for each in exported
+        if (placement.core, each.artifact.sha256) in counted
+    ]
+    return tuple(measurements), tuple(notes)
+
+
+def _count_on(
+    run: Run, core: str, exported: Sequence[Exported], counted: dict[tuple[str, str], _Counted]
+) -> list[str]:
+    """Adds what could be counted on a core, and returns a sentence for what could not; its worker starts if needed."""
+    notes = []
+    with ExitStack() as stack:
+        opened: list[Session] = []
+
+        def session() -> Session:
+            if not opened:
+                opened.append(stack.enter_context(open_session(core, run.home, timeout_s=600)))
+            return opened[0]
+
+        for each in exported:
+            try:
+                counted[core, each.artifact.sha256] = _count_one(run, core, each, session)
+            except ModelError as error:
+                notes.append(f"{error}. Its budgets on phones with {core} are MISSING.")
+    return notes
+
+
+def _count_one(run: Run, core: str, exported: Exported, session: Callable[[], Session]) -> _Counted:
+    artifact = exported.artifact
+    operators = exported.audit["compute_ops"] + exported.audit["conversions"]
+    step = Step(
+        name="work",
+        title=f"{core}: blocks and caches of {artifact.name}",
+        config={"core": core, "operators": operators},
+        inputs={"artifact": artifact.sha256, "test": run.task.test.sha256, "installation": arm64.fingerprint(run.home)},
+        code=(*CODE, __name__),
+        libraries=(),
+    )
+
+    def make(folder: Path, _: Stage) -> None:
+        profile = session().profile(exported.file, encode(artifact.inputs[0], run.task.test.images[:1]))
+        work = measure_work(profile, PIPELINES[core], operators)
+        runtime = session().describe(exported.file).runtime
+        (folder / "work.json").write_text(json.dumps({"runtime": runtime, "work": dataclasses.asdict(work)}))
+
+    def summarize(folder: Path) -> str:
+        return f"{_read(folder).work.cycles / 1e6:,.3g} million cycles, all data in the first cache"
+
+    return _read(execute_step(run, step, make, summarize).path)
+
+
+def _read(folder: Path) -> _Counted:
+    content = json.loads((folder / "work.json").read_text())
+    work = content["work"]
+    return _Counted(runtime=content["runtime"], work=Work(**{**work, "lines": tuple(work["lines"])}))
+
+
+def _measure(exported: Exported, phone: str, placement: Placement, counted: _Counted) -> Measurement:
+    prediction = predict(counted.work, placement, counted.runtime)
+    details: Mapping[str, Json] = {
+        "confidence": CONFIDENCE,
+        "core": placement.core,
+        "ghz": list(placement.ghz),
+        "gb_per_s": placement.gb_per_s,
+        "threads": len(placement.ghz),
+        "parts_ms": dict(prediction.parts),
+        "ratio_spread": load_rates().ratio_spread,
+        "warnings": list(prediction.warnings),
+    }
+    return Measurement(
+        metric="predicted_latency_ms",
+        unit=METRICS["predicted_latency_ms"],
+        value=prediction.ms,
+        n=1,
+        interval=(prediction.low, prediction.high),
+        artifact=exported.artifact.sha256,
+        runtime=counted.runtime,
+        target=phone,
+        how="predicted",
+        details=details,
+    )
