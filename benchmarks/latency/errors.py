@@ -1,0 +1,186 @@
+"""How far off predictions are whose rows were left out, beside what multiply-accumulates alone predict."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Hashable, Sequence
+from itertools import combinations
+
+import numpy as np
+from fit import NAMES, Observation, fit_all, leave_out, spread
+from numpy.typing import NDArray
+from published import Row
+from scipy.optimize import nnls
+from scipy.stats import spearmanr
+
+from compress.targets.latency.model import Fitted, Rates
+from compress.types import Json
+
+BIG = ("cortex-a72", "cortex-a73", "cortex-a75", "cortex-a76")
+GROUPS: dict[str, Callable[[Row], Hashable]] = {
+    "family": lambda row: row.ruler.family,
+    "device": lambda row: row.place[:2],
+    "core": lambda row: row.core,
+}
+"""What is left out together."""
+FEWEST_RANKED = 4
+"""Networks in one place whose order means something."""
+Array = NDArray[np.float64]
+
+
+def validate(observations: Sequence[Observation]) -> Json:
+    """Errors of what was left out, what they come to, and the rates of all rows."""
+    published = np.array([each.ms for each in observations])
+    errors: dict[str, Array] = {}
+    fits: list[Rates] = []
+    for name, group in GROUPS.items():
+        predicted, found = leave_out(observations, group)
+        errors[name] = np.log(predicted / published)
+        fits += found
+    errors["macs"] = np.log(predict_by_macs(observations) / published)
+    pairs = find_pairs(observations)
+    ratios = np.array([errors["family"][i] - errors["family"][j] for i, j in pairs])
+    fitted = fit_all(observations, {**errors, "ratio": ratios})
+    figures = summarize(observations, errors, pairs)
+    return {
+        "figures": figures,
+        "targets": judge(figures),
+        "rates": describe_rates(fitted, fits),
+        "fitted": {key: value for key, value in dataclasses.asdict(fitted).items() if key != "rates"},
+        "rows": [
+            {
+                "place": ", ".join(map(str, each.row.place)),
+                "network": str(each.row.ruler),
+                "published_ms": each.ms,
+                "errors": {name: _number(float(np.expm1(found[index]))) for name, found in errors.items()},
+            }
+            for index, each in enumerate(observations)
+        ],
+    }
+
+
+def predict_by_macs(observations: Sequence[Observation]) -> Array:
+    """a + b * MACs, neither below 0, of the same place and scheme and the other families; NaN where there is none."""
+    predicted = np.full(len(observations), np.nan)
+    for index, each in enumerate(observations):
+        like = [
+            other
+            for other in observations
+            if (other.row.place, other.row.ruler.scheme) == (each.row.place, each.row.ruler.scheme)
+            and other.row.ruler.family != each.row.ruler.family
+        ]
+        if like:
+            ms = np.array([other.ms for other in like])
+            design = np.array([[1.0, other.macs] for other in like]) / ms[:, None]
+            (a, b), _ = nnls(design, np.ones(len(like)))
+            predicted[index] = a + b * each.macs
+    return predicted
+
+
+def find_pairs(observations: Sequence[Observation]) -> list[tuple[int, int]]:
+    """Two networks, or one in two schemes, on one device with as many threads."""
+    rows = [each.row for each in observations]
+    return [
+        (i, j)
+        for i, j in combinations(range(len(rows)), 2)
+        if rows[i].place == rows[j].place and rows[i].ruler != rows[j].ruler
+    ]
+
+
+def summarize(observations: Sequence[Observation], errors: dict[str, Array], pairs: list[tuple[int, int]]) -> Json:
+    """MAPE and the worst row of several sets, and what follows from leaving a family out."""
+    rows = [each.row for each in observations]
+    sets = {
+        "all": [True] * len(rows),
+        "big cores, 1 thread": [row.core in BIG and row.threads == 1 for row in rows],
+        "several threads": [row.threads > 1 for row in rows],
+        "int8": [row.ruler.scheme == "static_int8" for row in rows],
+    }
+    schemes = [(i, j) for i, j in pairs if rows[i].ruler.network == rows[j].ruler.network]
+    found = errors["family"]
+    return {
+        "left_out": {
+            name: {of: _describe_errors(each[np.array(chosen)]) for of, chosen in sets.items()}
+            for name, each in errors.items()
+        },
+        "ratios": {name: mape(_differences(errors[name], pairs)) for name in ("family", "macs")},
+        "int8_ratios": mape(_differences(found, schemes)),
+        "spearman": rank(observations, found),
+        "coverage": {
+            name: coverage(errors[name], [group(row) for row in rows]) for name, group in GROUPS.items()
+        },
+    }
+
+
+def rank(observations: Sequence[Observation], log_errors: Array) -> dict[str, float]:
+    """Spearman's coefficient of the networks in one place, float and int8."""
+    found = {}
+    for place in dict.fromkeys(each.row.place for each in observations):
+        here = [index for index, each in enumerate(observations) if each.row.place == place]
+        if len(here) >= FEWEST_RANKED:
+            published = np.array([observations[index].ms for index in here])
+            predicted = published * np.exp(log_errors[here])
+            found[", ".join(map(str, place))] = float(spearmanr(published, predicted).statistic)
+    return found
+
+
+def coverage(log_errors: Array, groups: Sequence[Hashable]) -> float:
+    """Share of rows within the spread of the other groups' rows."""
+    held = []
+    for error, group in zip(log_errors, groups, strict=True):
+        others = [other for other, theirs in zip(log_errors, groups, strict=True) if theirs != group]
+        held.append(abs(error) <= np.log(spread(others)))
+    return float(np.mean(held))
+
+
+def mape(log_errors: Array) -> float:
+    """Mean absolute error, as a fraction of what was published, where something is predicted."""
+    return float(np.nanmean(np.abs(np.expm1(log_errors))))
+
+
+def judge(figures: Json) -> list[Json]:
+    """What was asked of the model, and what was seen."""
+    left_out = figures["left_out"]
+    asked = [
+        ("MAPE, families left out, all rows", left_out["family"]["all"]["mape"], "at_most", 0.20),
+        ("MAPE, families left out, big cores, 1 thread", left_out["family"]["big cores, 1 thread"]["mape"], "at_most", 0.12),
+        ("MAPE, devices left out, all rows", left_out["device"]["all"]["mape"], "at_most", 0.20),
+        ("mean error of the ratio of two networks", figures["ratios"]["family"], "at_most", 0.10),
+        ("mean error of int8 to float32", figures["int8_ratios"], "at_most", 0.10),
+        ("Spearman, the worst place", min(figures["spearman"].values()), "at_least", 0.95),
+        ("coverage of 90 % intervals", figures["coverage"]["family"], "at_least", 0.85),
+        ("coverage of 90 % intervals", figures["coverage"]["family"], "at_most", 0.95),
+    ]
+    return [
+        {"what": what, "seen": seen, side: limit, "kept": bool(seen <= limit if side == "at_most" else seen >= limit)}
+        for what, seen, side, limit in asked
+    ]
+
+
+def describe_rates(fitted: Fitted, fits: Sequence[Rates]) -> Json:
+    """Each rate of all rows, and the least and most of any fit that left something out."""
+
+    def write(value: float) -> float:
+        return float(f"{value:.4g}")
+
+    return {
+        name: {
+            "value": write(getattr(fitted.rates, name)),
+            "least": write(min(getattr(rates, name) for rates in fits)),
+            "most": write(max(getattr(rates, name) for rates in fits)),
+        }
+        for name in NAMES
+    }
+
+
+def _describe_errors(log_errors: Array) -> Json:
+    known = np.expm1(log_errors[~np.isnan(log_errors)])
+    return {"rows": len(known), "mape": mape(log_errors), "worst": float(known[np.abs(known).argmax()])}
+
+
+def _differences(log_errors: Array, pairs: list[tuple[int, int]]) -> Array:
+    return np.array([log_errors[i] - log_errors[j] for i, j in pairs])
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else value

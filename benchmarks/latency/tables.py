@@ -1,0 +1,52 @@
+"""What a validation found, on a terminal."""
+
+from __future__ import annotations
+
+from compress.types import Json
+
+_LEFT_OUT = ("family", "device", "core", "macs")
+
+
+def show(report: Json) -> None:
+    """Every row, what was left out of them and why, and what the errors come to."""
+    _show_rows(report["rows"])
+    print("\nrows that do not count:")
+    for why, number in report["excluded"].items():
+        print(f"{number:>6} {why}")
+    _show_errors(report["figures"])
+    print("\nrate: value (least to most of the fits that left something out)")
+    for name, rate in report["rates"].items():
+        print(f"  {name:22}{rate['value']:>10,.5g} ({rate['least']:,.5g} to {rate['most']:,.5g})")
+    fitted = report["fitted"]
+    spreads = ", ".join(f"{key} {fitted[key]:.3f}" for key in ("spread", "far_spread", "ratio_spread"))
+    print(f"  of intervals: {spreads}\n")
+    for target in report["targets"]:
+        limit = f"at most {target['at_most']:g}" if "at_most" in target else f"at least {target['at_least']:g}"
+        print(f"{'kept  ' if target['kept'] else 'MISSED'} {target['what']}: {target['seen']:.3f}, asked {limit}")
+
+
+def _show_rows(rows: Json) -> None:
+    print(f"{'error of the prediction without its':>120}{'MACs':>10}")
+    heads = [*_LEFT_OUT[:-1], "alone"]
+    print(f"{'network':38}{'place':40}{'published':>12}" + "".join(f"{head:>10}" for head in heads))
+    for row in rows:
+        errors = [row["errors"][name] for name in _LEFT_OUT]
+        cells = ["–" if error is None else f"{error:+.1%}" for error in errors]
+        print(f"{row['network']:38}{row['place']:40}{row['published_ms']:9.1f} ms" + "".join(f"{cell:>10}" for cell in cells))
+
+
+def _show_errors(figures: Json) -> None:
+    print("\nmean absolute error, and the worst")
+    heads = [f"{name} ({each['rows']})" for name, each in figures["left_out"]["family"].items()]
+    print(f"{'':26}" + "".join(f"{head:>28}" for head in heads))
+    for left_out, found in figures["left_out"].items():
+        title = "MACs alone, family out" if left_out == "macs" else f"{left_out} left out"
+        cells = [f"{each['mape']:.1%} ({each['worst']:+.0%})" for each in found.values()]
+        print(f"  {title:24}" + "".join(f"{cell:>28}" for cell in cells))
+    ratios = figures["ratios"]
+    print(f"\nratio of two networks in one place: {ratios['family']:.1%}, by MACs alone {ratios['macs']:.1%}")
+    print(f"ratio of int8 to float32: {figures['int8_ratios']:.1%}")
+    for place, coefficient in figures["spearman"].items():
+        print(f"Spearman, {place}: {coefficient:.2f}")
+    for name, value in figures["coverage"].items():
+        print(f"90 % intervals that hold, {name} left out: {value:.1%}")
