@@ -317,3 +317,50 @@ def test_nothing_that_is_not_a_number_passes() -> None:
     assert verdict(size_budget(metric="accuracy_drop"), smuggled, measured(TEACHER, "accuracy_drop", 1.0)).status == (
         "MISSING"
     )
+
+
+# Predictions
+
+
+def predicted(name: str, value: float, spread: float = 1.25) -> Measurement:
+    details = {"warnings": ["no published figure of cortex-a76 was fitted"], "ratio_spread": 1.1}
+    interval = (value / spread, value * spread)
+    return measured(
+        name, "predicted_latency_ms", value, n=1, target="pixel-4", how="predicted", interval=interval, details=details
+    )
+
+
+def phone_budget(**changes: Any) -> Budget:
+    usual = {"metric": "predicted_latency_ms", "artifact": STUDENT, "target": "pixel-4", "at_most": 12.0}
+    return Budget(**(usual | changes))
+
+
+@pytest.mark.parametrize("how", ["estimate", "interval"])
+def test_a_prediction_is_judged_at_its_unfavourable_end(how: str) -> None:
+    found = verdict(phone_budget(judge=how), predicted(STUDENT, 10.0))
+    assert (found.status, found.value) == ("FAIL", 12.5)
+    assert found.reason == (
+        "student-int8.tflite: predicted_latency_ms 12.500 ms (high end, estimate 10.000 ms) exceeds the limit"
+        " 12.000 ms by 0.500 ms (90 % interval 8.000 to 12.500, predicted, no published figure of cortex-a76 was"
+        " fitted, litert 2.3.0, pixel-4)"
+    )
+    assert verdict(phone_budget(judge=how), predicted(STUDENT, 9.5)).status == "PASS"
+    assert verdict(phone_budget(judge=how, at_most=None, at_least=9.0), predicted(STUDENT, 10.0)).value == 8.0
+
+
+def test_a_ratio_of_predictions_has_an_error_of_its_own() -> None:
+    """Both are off in the same direction: the ends of the two intervals would give 0.2 * 1.25 * 1.25."""
+    both = predicted(STUDENT, 2.0), predicted(TEACHER, 10.0)
+    budget = phone_budget(relative_to="teacher-*.tflite", at_most=0.25)
+    found = verdict(budget, *both)
+    assert (found.status, found.value) == ("PASS", pytest.approx(0.22))
+    assert verdict(dataclasses.replace(budget, at_most=0.21), *both).status == "FAIL"
+
+
+def test_a_prediction_is_no_latency() -> None:
+    with pytest.raises(ValueError, match="what is predicted has a metric of its own"):
+        measured(STUDENT, "latency_ms", 1.0, how="predicted")
+    with pytest.raises(ValueError, match="what is predicted has a metric of its own"):
+        measured(STUDENT, "predicted_latency_ms", 1.0, how="native")
+    latency = phone_budget(metric="latency_ms")
+    assert verdict(latency, predicted(STUDENT, 1.0)).status == "MISSING"

@@ -589,6 +589,40 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
         [],
     ),
     ("budgets:", "benchmark: {devices: null}\nbudgets:", []),
+    ("budgets:", "benchmark: {phones: {names: [Pixel 4, pi 400], threads: 2}}\nbudgets:", []),
+    (
+        "budgets:",
+        "benchmark: {phones: {names: [pixel 14, Pixel 6, Pixel 3a, Pixel 4, pixel-4xl], threads: 4}}\nbudgets:",
+        [
+            (
+                "pixel 14",
+                "benchmark.phones.names[0]: unknown device 'pixel 14'; near names: Pixel 4, Pixel 4a, Pixel 6; "
+                "`compress devices` lists all; a file of yours may describe it",
+            ),
+            (
+                "Pixel 6",
+                "benchmark.phones.names[1]: Pixel 6: no latency is predicted for its cortex-x1, whose pipeline is not "
+                "described; expected one of cortex-a53, cortex-a55, cortex-a72, cortex-a73, cortex-a75, cortex-a76; "
+                "name a device with such cores, or measure it (benchmark.devices)",
+            ),
+            (
+                "Pixel 3a",
+                "benchmark.phones.names[2]: Pixel 3a: 4 threads on 2 × cortex-a75, its fast cores; a prediction "
+                "expects a core for each thread and all alike; set threads to 2 or less",
+            ),
+            ("pixel-4xl", "benchmark.phones.names[4]: pixel-4xl and Pixel 4 are both Pixel 4; keep one"),
+        ],
+    ),
+    (
+        "budgets:",
+        "benchmark: {phones: {names: [pixel4]}, devices: [{name: pixel4, ssh: pi}]}\nbudgets:",
+        [
+            (
+                "pixel4",
+                "benchmark.phones.names[0]: pixel4 is a target already; spell the phone otherwise, or rename the other",
+            )
+        ],
+    ),
     (
         "budgets:",
         "benchmark: {devices: [{name: pi4, ssh: -oProxyCommand=id}]}\nbudgets:",

@@ -10,7 +10,11 @@ from tiny_recipe import TINY
 Complain = Callable[[str | bytes], list[str]]
 HEAD, _, _ = TINY.partition("budgets:\n")
 DEVICES = "[{name: pi4, ssh: pi@raspberry, rounds: 3}, {name: phone, adb: any, benchmark_model: b, rounds: 2}]"
-MEASURED = f"benchmark: {{host: {{rounds: 2}}, arm64: {{cores: [cortex-a53, cortex-a55]}}, devices: {DEVICES}}}\n"
+PHONES = "{names: [pixel-4, Raspberry Pi 4], threads: 4}"
+MEASURED = (
+    f"benchmark: {{host: {{rounds: 2}}, arm64: {{cores: [cortex-a53, cortex-a55]}}, phones: {PHONES},"
+    f" devices: {DEVICES}}}\n"
+)
 INT8 = "student-int8.tflite"
 
 
@@ -49,6 +53,8 @@ POSSIBLE = [
     budget(metric="runs", artifact="*-*", target="cortex-a53", at_least=1),
     budget(metric="instructions", artifact=INT8, target="cortex-a53", at_most=1, judge="interval"),
     budget(metric="size_bytes", artifact=INT8, at_most=1, judge="interval", target="host"),
+    budget(metric="predicted_latency_ms", artifact="*-*.*", target="pixel-4", at_most=1),
+    budget(metric="predicted_latency_ms", artifact=INT8, target="Raspberry Pi 4", at_most=1, relative_to='"teacher-*"'),
     budget(metric="accuracy", artifact=INT8, at_least=1.01, relative_to='"teacher-*"'),
 ]  # fmt: skip
 
@@ -88,6 +94,14 @@ IMPOSSIBLE = [
      "target: student-int8.onnx is not run on phone: benchmark_model runs .tflite files; name one of those"),
     (budget(metric="latency_ms", artifact=INT8, target="phone", at_most=1, judge="interval"), "interval",
      "judge: a latency has no interval below 3 rounds; raise the rounds of phone"),
+    (budget(metric="predicted_latency_ms", artifact=INT8, at_most=1), "predicted",
+     "metric: predicted_latency_ms is for phones: name one as target; benchmark.phones names pixel-4, Raspberry Pi 4"),
+    (budget(metric="predicted_latency_ms", artifact=INT8, target="pi4", at_most=1), "pi4",
+     "target: predicted_latency_ms is for phones: name one as target; benchmark.phones names pixel-4, Raspberry Pi 4"),
+    (budget(metric="latency_ms", artifact=INT8, target="pixel-4", at_most=1), "pixel-4",
+     "target: latency_ms is not known of pixel-4, where nothing runs; name predicted_latency_ms, or another target"),
+    (budget(metric="predicted_latency_ms", artifact="student.*", target="pixel-4", at_most=1), '"student.*"',
+     "artifact: predicted_latency_ms is not measured of student.safetensors, the weights; name model files"),
     (budget(metric="size_bytes", artifact="student.*", at_most=1), '"student.*"',
      "artifact: size_bytes is not measured of student.safetensors, the weights; name model files"),
     (budget(metric="gap_recovered", artifact=INT8, at_least=0), f'"{INT8}"',

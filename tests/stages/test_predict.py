@@ -1,0 +1,98 @@
+"""Predictions of a run: every file on every phone, counted once for each kind of core; without an emulator none."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from compress.errors import ToolError
+from compress.export.audit import audit_in_child
+from compress.progress import Progress
+from compress.recipe import PhonesConfig
+from compress.stages import predict
+from compress.stages.context import Run
+from compress.stages.export import Exported
+from compress.store import Store, file_sha256
+from compress.targets import arm64, open_session
+from compress.targets.devices import load_devices
+from compress.tasks.task import Split
+from compress.types import Artifact
+from tests.targets import tiny_models
+
+PHONES = ("pixel-4", "Raspberry Pi 5")
+"""Both have Cortex-A76, at 2.84 and 2.4 GHz."""
+
+
+@pytest.fixture(scope="module")
+def exported(home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Exported, ...]:
+    file = tiny_models.write_tflite(tmp_path_factory.mktemp("models") / "teacher-float32.tflite", quantised=False)
+    with open_session("host", home) as session:
+        info = session.describe(file)
+    artifact = Artifact(
+        name=file.name, role="teacher", path=file.name, format="tflite", precision="float32", sha256=file_sha256(file),
+        size_bytes=file.stat().st_size, inputs=info.inputs, outputs=info.outputs,
+    )  # fmt: skip
+    reference = np.zeros((1, 1), np.float32)
+    audit = audit_in_child(file)
+    return (
+        Exported(
+            artifact=artifact, file=file, audit=audit, runtime=info.runtime, reference=reference, quantization={}
+        ),
+    )
+
+
+@pytest.fixture
+def run(tmp_path: Path, home: Path) -> Run:
+    split = Split(name="test", images=tiny_models.images(2), labels=np.arange(2))
+    benchmark = SimpleNamespace(phones=PhonesConfig(names=PHONES, threads=1))
+    recipe: Any = SimpleNamespace(path=Path("recipe.yaml"), benchmark=benchmark, devices=load_devices())
+    task: Any = SimpleNamespace(test=split)
+    progress = Progress(Console(file=io.StringIO(), width=200))
+    return Run(recipe=recipe, task=task, store=Store(tmp_path / "store", print), home=home, progress=progress)
+
+
+def test_a_latency_for_each_phone_from_one_count(
+    run: Run, exported: tuple[Exported, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def open_and_note(core: str, *args: Any, **options: Any) -> Any:
+        opened.append(core)
+        return open_session(core, *args, **options)
+
+    monkeypatch.setattr(predict, "open_session", open_and_note)
+    found, notes = predict.predict_latencies(run, exported)
+    assert (notes, opened) == ((), ["cortex-a76"])
+    pixel, pi = found
+    assert [m.target for m in found] == list(PHONES)
+    assert {m.how for m in found} == {"predicted"}
+    assert pi.details["parts_ms"]["fmla"] / pixel.details["parts_ms"]["fmla"] == pytest.approx(2.84 / 2.4)
+    for m in found:
+        assert m.value == pytest.approx(sum(m.details["parts_ms"].values()))
+        assert m.interval is not None
+        assert m.interval[0] < m.value < m.interval[1]
+        assert "no published figure of cortex-a76 was fitted" in m.details["warnings"]
+    least_ms = tiny_models.DENSE_MACS / 8 / 2.84e6  # two units of four lanes, without a cycle lost
+    assert pixel.details["parts_ms"]["fmla"] > least_ms
+    again, _ = predict.predict_latencies(run, exported)
+    assert (again, opened) == (found, ["cortex-a76"])
+
+
+def test_without_an_emulator_nothing_is_predicted(
+    run: Run, exported: tuple[Exported, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(home: Path, progress: Callable[[str], None]) -> None:
+        raise ToolError("no apt-get")
+
+    monkeypatch.setattr(arm64, "install", refuse)
+    assert predict.predict_latencies(run, exported) == (
+        (),
+        ("No latency was predicted: no apt-get. Budgets on phones are MISSING.",),
+    )

@@ -1,0 +1,104 @@
+"""Milliseconds from work, against sums by hand; what is not known is refused, and what is far off said."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from compress.errors import RecipeError
+from compress.targets.devices import find_device, load_devices
+from compress.targets.latency.model import Fitted, Rates, load_rates, predict
+from compress.targets.latency.placement import Placement, place_threads
+from compress.targets.latency.work import Work
+
+RATES = Rates(
+    line_cycles=10,
+    hidden_line_cycles=3,
+    memory_slowdown=2,
+    operator_cycles=1000,
+    thread_cycles=500,
+    mlal_slowdown=1.5,
+)
+FITTED = Fitted(
+    rates=RATES,
+    cores=("cortex-a73", "cortex-a75"),
+    classes=("fmla", "mlal", "other"),
+    runtimes=("litert",),
+    threads=(1, 2),
+    cycles=(1e6, 1e8),
+    spread=1.25,
+    far_spread=2.0,
+    ratio_spread=1.1,
+)
+WORK = Work(by_class={"fmla": 6e6, "other": 2e6}, lines=(200_000, 125_000), operators=40)
+A75 = Placement(core="cortex-a75", ghz=(2.0,), gb_per_s=16.0)
+
+
+def test_one_thread_by_hand() -> None:
+    """8 M cycles at 2 GHz: 4 ms; 200,000 lines of 3 cycles: 0.3; 8 MB at half of 16 GB/s: 1; 40 operators: 0.02."""
+    found = predict(WORK, A75, "litert 2.3.0", FITTED)
+    assert found.parts == pytest.approx({"fmla": 3.0, "other": 1.0, "caches": 0.3, "memory": 1.0, "operators": 0.02})
+    assert found.ms == pytest.approx(5.32)
+    assert (found.low, found.high) == pytest.approx((5.32 / 1.25, 5.32 * 1.25))
+    assert found.warnings == ()
+
+
+def test_threads_share_the_arithmetic_and_not_the_memory() -> None:
+    """3 GHz of two cores together; each operator 500 cycles more, at the first one's 2 GHz."""
+    found = predict(WORK, dataclasses.replace(A75, ghz=(2.0, 1.0)), "litert 2.3.0", FITTED)
+    assert found.parts == pytest.approx({"fmla": 2.0, "other": 2 / 3, "caches": 0.2, "memory": 1.0, "operators": 0.03})
+
+
+def test_a_shared_second_cache_is_waited_for_and_widening_products_are_slow() -> None:
+    work = dataclasses.replace(WORK, by_class={"mlal": 2e6})
+    found = predict(work, dataclasses.replace(A75, core="cortex-a73"), "litert 2.3.0", FITTED)
+    assert found.parts["caches"] == pytest.approx(1.0)
+    assert found.parts["mlal"] == pytest.approx(1.5)
+
+
+EXTRAPOLATIONS = [
+    ({"core": "cortex-a76"}, {}, "litert 2.3.0", "no published figure of cortex-a76 was fitted"),
+    ({}, {}, "onnxruntime 1.32.0", "no published figure of onnxruntime was fitted"),
+    ({}, {"by_class": {"dot": 8e6}}, "litert 2.3.0", "no published figure with dot was fitted"),
+    ({"ghz": (2.0,) * 4}, {}, "litert 2.3.0", "at most 2 threads were fitted"),
+    ({}, {"by_class": {"fmla": 5e5}}, "litert 2.3.0", "0.5 million cycles; 1 to 100 million were fitted"),
+    ({"gb_per_s": None}, {}, "litert 2.3.0", "the memory's bandwidth is unknown; taken as 14.9 GB/s"),
+]
+
+
+@pytest.mark.parametrize(("place", "work", "runtime", "warning"), EXTRAPOLATIONS)
+def test_an_extrapolation_says_so_and_is_less_certain(
+    place: dict[str, object], work: dict[str, object], runtime: str, warning: str
+) -> None:
+    found = predict(
+        dataclasses.replace(WORK, **work), dataclasses.replace(A75, **place), runtime, FITTED  # type: ignore[arg-type]
+    )
+    assert found.warnings == (warning,)
+    assert found.high / found.ms == pytest.approx(2.0)
+
+
+def test_a_core_that_nobody_described_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"no latency is predicted for cortex-x2; expected one of cortex-a53,"):
+        predict(WORK, dataclasses.replace(A75, core="cortex-x2"), "litert 2.3.0", FITTED)
+
+
+def test_threads_take_the_fastest_alike_cores() -> None:
+    """Snapdragon 855: one A76 at 2.84 GHz, three at 2.42, four A55."""
+    pixel = find_device("pixel-4", load_devices())
+    assert place_threads(pixel, 1) == Placement(core="cortex-a76", ghz=(2.84,), gb_per_s=34.1)
+    assert place_threads(pixel, 4).ghz == (2.84, 2.42, 2.42, 2.42)
+    with pytest.raises(RecipeError, match="Pixel 4: 5 threads on 4 × cortex-a76, its fast cores"):
+        place_threads(pixel, 5)
+    with pytest.raises(RecipeError, match="Pixel 6: no latency is predicted for its cortex-x1"):
+        place_threads(find_device("Pixel 6", load_devices()), 1)
+
+
+def test_the_rates_that_ship_are_physical() -> None:
+    """No memory is faster than its peak, no line from a second cache takes longer than one from memory."""
+    fitted = load_rates()
+    assert 1 <= fitted.rates.memory_slowdown < 5
+    assert 0 <= fitted.rates.hidden_line_cycles <= fitted.rates.line_cycles < 30
+    assert fitted.rates.mlal_slowdown >= 1
+    assert 1 < fitted.ratio_spread
+    assert 1 < fitted.spread <= fitted.far_spread

@@ -1,0 +1,70 @@
+"""The validation of predicted latencies, on the counts that are kept: its figures, and that the rates that ship are its."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from compress.targets.latency.model import RATES_FILE
+
+FOLDER = Path(__file__).parents[1] / "benchmarks" / "latency"
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    output = tmp_path_factory.mktemp("latency") / "validate.json"
+    done = subprocess.run(
+        [sys.executable, FOLDER / "validate.py", "--quick", "--output", output],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    found: dict[str, Any] = json.loads(output.read_text())
+    missed = [target["what"] for target in found["targets"] if not target["kept"]]
+    assert done.returncode == bool(missed), done.stderr
+    assert done.stdout.count("MISSED") == len(missed)
+    return found
+
+
+def test_the_rates_that_ship_are_those_of_the_published_rows(report: dict[str, Any]) -> None:
+    shipped = yaml.safe_load(RATES_FILE.read_text())
+    for name, rate in shipped["rates"].items():
+        assert report["rates"][name]["value"] == pytest.approx(rate["value"], rel=1e-3)
+    for name, value in shipped["spreads"].items():
+        assert report["fitted"][name] == pytest.approx(value, abs=1e-3)
+
+
+def test_every_row_counts_or_says_why_not(report: dict[str, Any]) -> None:
+    rows = list(csv.DictReader((FOLDER / "published.csv").open(encoding="utf-8")))
+    assert len(report["rows"]) + sum(report["excluded"].values()) == len(rows)
+    for row, found in zip((row for row in rows if not row["excluded"]), report["rows"], strict=True):
+        assert found["published_ms"] == float(row["latency_ms"])
+        assert row["source"]
+    assert all(why for why in report["excluded"])
+
+
+def test_figures_follow_from_the_rows(report: dict[str, Any]) -> None:
+    errors = np.array([row["errors"]["family"] for row in report["rows"]])
+    everything = report["figures"]["left_out"]["family"]["all"]
+    assert everything["mape"] == pytest.approx(np.abs(errors).mean())
+    assert abs(everything["worst"]) == pytest.approx(np.abs(errors).max())
+    widest = max(np.maximum(1 + errors, 1 / (1 + errors)))
+    assert 1 < report["fitted"]["spread"] <= widest + 1e-9
+
+
+def test_it_beats_what_multiply_accumulates_alone_predict(report: dict[str, Any]) -> None:
+    """By more than half: a model that did not would add nothing."""
+    left_out = report["figures"]["left_out"]
+    assert left_out["family"]["all"]["mape"] < left_out["macs"]["all"]["mape"] / 2
+    assert report["figures"]["ratios"]["family"] < report["figures"]["ratios"]["macs"] / 2
