@@ -602,8 +602,8 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
             (
                 "Pixel 6",
                 "benchmark.phones.names[1]: Pixel 6: no latency is predicted for its cortex-x1, whose pipeline is not "
-                "described; expected one of cortex-a53, cortex-a55, cortex-a72, cortex-a73, cortex-a75, cortex-a76; "
-                "name a device with such cores, or measure it (benchmark.devices)",
+                "described; expected one of cortex-a53, cortex-a55, cortex-a72, cortex-a73, cortex-a75, cortex-a76, "
+                "cortex-a77, cortex-a78; name a device with such cores, or measure it (benchmark.devices)",
             ),
             (
                 "Pixel 3a",
