@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from published import RUNTIME, Row
-from scipy.optimize import nnls
+from scipy.optimize import least_squares
 
 from compress.targets.latency.model import CONFIDENCE, Fitted, Rates, break_down
 from compress.targets.latency.work import Work
 
 NAMES = tuple(field.name for field in dataclasses.fields(Rates))
-NOTHING = Rates(**dict.fromkeys(NAMES, 0.0))
-UNSEEN = {"mlal_slowdown": 1.0}
-"""Of a rate that no row depends on, where 0 would mean that something costs no time at all."""
+LEAST = Rates(line_cycles=0, memory_slowdown=1, operator_cycles=0, pairwise_slowdown=1)
+"""No memory is faster than its peak, no block faster than scheduled."""
+START = Rates(line_cycles=10, memory_slowdown=2, operator_cycles=20_000, pairwise_slowdown=1.2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,20 +40,19 @@ class Observation:
 
 
 def fit_rates(observations: Sequence[Observation]) -> Rates:
-    """The rates, none below 0, with the least squares of relative errors; the model is linear in them."""
-    published = np.array([each.ms for each in observations])
-    base = np.array([each.predict(NOTHING) for each in observations])
-    columns = [
-        [each.predict(dataclasses.replace(NOTHING, **{name: 1.0})) for each in observations] for name in NAMES
-    ]
-    design = (np.array(columns) - base).T / published[:, None]
-    found, _ = nnls(design, 1 - base / published)
-    informed = np.abs(design).max(0) > 0
-    values = {
-        name: float(value) if known else UNSEEN.get(name, 0.0)
-        for name, value, known in zip(NAMES, found, informed, strict=True)
-    }
-    return Rates(**values)
+    """The rates with the least squares of relative errors."""
+
+    def find_errors(values: NDArray[np.float64]) -> list[float]:
+        return [each.predict(read_rates(values)) / each.ms - 1 for each in observations]
+
+    start, least = (dataclasses.astuple(rates) for rates in (START, LEAST))
+    found = least_squares(find_errors, start, bounds=(least, np.inf), x_scale=start)
+    return read_rates(found.x)
+
+
+def read_rates(values: Iterable[float]) -> Rates:
+    """In the order of their names."""
+    return Rates(**dict(zip(NAMES, map(float, values), strict=True)))
 
 
 def leave_out(

@@ -4,15 +4,16 @@
         + operators * their cycles / clock
 
 - Cycles are counted, not fitted: an emulated core's blocks, scheduled on its pipeline with all data in the first cache.
-  They and the waits for the second cache are shared out between the threads, as XNNPACK's pool of threads does, so that
-  a faster core takes more of them.
-- The memory is one for all threads. A thread alone already draws nearly what all together get: on a Pixel 2 four threads
-  leave the wait for memory as long as it was.
-- Between operators all threads wait for each other. Each operator starts with cold code, weights and branches.
-- Waits add up: the cores overlap little of them with arithmetic, or the sum would not fit as it does
-  (docs/latency.md).
+  They are shared out between the threads, so that a faster core takes more of them, as XNNPACK's pool of threads does.
+- Lines from the second cache cost a core that starts its instructions in order, and one that shares that cache with
+  others (some 20 cycles away). An out-of-order core with a second cache of its own (some 9 cycles) hides them.
+- Lines from memory cost what the memory's peak bandwidth says, times one factor. Cores with second caches of their own
+  wait for theirs at the same time, until the memory is at its peak. Those of a cluster with one second cache wait behind
+  one port: on a Pixel 2 four threads leave the wait for memory as long as it was.
+- Operators run one after the other, and each starts with cold code, weights and branches.
+- Waits add up: little of them overlaps with arithmetic, or the sum would not fit as it does (docs/latency.md).
 
-Six rates, in rates.yaml with their sources, are fitted by benchmarks/latency/validate.py; none is a phone's own.
+Four rates, in rates.yaml, are fitted by benchmarks/latency/validate.py; none is a phone's or a core's own.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from compress.errors import RecipeError
 from compress.targets.cores import CORES
 from compress.targets.latency.pipelines import PIPELINES
 from compress.targets.latency.placement import Placement
-from compress.targets.latency.work import Work
+from compress.targets.latency.work import PAIRWISE, Work
 
 RATES_FILE = Path(__file__).with_name("rates.yaml")
 LINE_BYTES = 64
@@ -41,22 +42,19 @@ TYPICAL_GB_PER_S = 14.9
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """What is fitted. Time is linear in each of them.
+    """What is fitted.
 
-    line_cycles: that a core waits for a line of its second cache, which it shares with others, or in order.
-    hidden_line_cycles: the same, of a core that is out of order and has a second cache of its own.
-    memory_slowdown: times longer than at the memory's peak bandwidth.
+    line_cycles: that a core waits for a line of its second cache, where it does not hide that.
+    memory_slowdown: times longer than at the memory's peak bandwidth, of one core.
     operator_cycles: to start an operator.
-    thread_cycles: more of them for each further thread.
-    mlal_slowdown: times longer than scheduled, of blocks of widening multiplies.
+    pairwise_slowdown: times longer than scheduled, of blocks that multiply int8 and add the products in pairs, on cores
+        out of order. Their guides give the two to different units; the cores behave as if they were one.
     """
 
     line_cycles: float
-    hidden_line_cycles: float
     memory_slowdown: float
     operator_cycles: float
-    thread_cycles: float
-    mlal_slowdown: float
+    pairwise_slowdown: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,23 +128,18 @@ def predict(work: Work, placement: Placement, runtime: str, fitted: Fitted | Non
 
 def break_down(work: Work, placement: Placement, rates: Rates) -> dict[str, float]:
     """Milliseconds by what they go to; see the module's first lines."""
+    core, pipeline = CORES[placement.core], PIPELINES[placement.core]
+    in_order = pipeline.window == 0
     shared = sum(placement.ghz) * 1e6  # cycles of all threads in a millisecond
-    alone = placement.ghz[0] * 1e6
     parts = {name: cycles / shared for name, cycles in work.by_class.items()}
-    if "mlal" in parts:
-        parts["mlal"] *= rates.mlal_slowdown
-    line_cycles = rates.hidden_line_cycles if hides_lines(placement.core) else rates.line_cycles
-    parts["caches"] = work.lines[0] * line_cycles / shared
-    bytes_per_ms = (placement.gb_per_s or TYPICAL_GB_PER_S) * 1e6
-    parts["memory"] = work.lines[-1] * LINE_BYTES * rates.memory_slowdown / bytes_per_ms
-    start = rates.operator_cycles + rates.thread_cycles * (len(placement.ghz) - 1)
-    parts["operators"] = work.operators * start / alone
+    if PAIRWISE in parts and not in_order:
+        parts[PAIRWISE] *= rates.pairwise_slowdown
+    parts["caches"] = work.lines[0] * rates.line_cycles / shared if in_order or core.l2_shared else 0.0
+    at_peak = work.lines[-1] * LINE_BYTES / ((placement.gb_per_s or TYPICAL_GB_PER_S) * 1e6)
+    at_once = 1 if core.l2_shared else len(placement.ghz)  # threads that wait for memory
+    parts["memory"] = at_peak * max(rates.memory_slowdown / at_once, 1.0)
+    parts["operators"] = work.operators * rates.operator_cycles / (placement.ghz[0] * 1e6)
     return parts
-
-
-def hides_lines(core: str) -> bool:
-    """Whether a core goes on while a line comes from the second cache: out of order, and the cache near and its own."""
-    return PIPELINES[core].window > 0 and not CORES[core].l2_shared
 
 
 def _find_extrapolations(work: Work, placement: Placement, runtime: str, fitted: Fitted) -> Iterator[str]:

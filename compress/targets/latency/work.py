@@ -13,15 +13,16 @@ from compress.targets.latency.pipeline import Pipeline
 COVERED = 0.995
 """Share of the instructions whose blocks are scheduled; the rest, in thousands of blocks, is taken to be like them."""
 
-OTHER = "other"
+PAIRWISE, OTHER = "pairwise", "other"
 _MULTIPLIES = {
     **dict.fromkeys(("fmla", "fmla_d", "fmla_scalar"), "fmla"),
-    **dict.fromkeys(("mlal", "mull", "add_long"), "mlal"),
+    **dict.fromkeys(("mlal", "mull"), "mlal"),
     "dot": "dot",
     "mmla": "mmla",
 }
-CLASSES = (*dict.fromkeys(_MULTIPLIES.values()), OTHER)
-"""Of blocks, by the multiply-accumulates that they are for: float, widening int8, int8 dot and matrix products."""
+CLASSES = (*dict.fromkeys(_MULTIPLIES.values()), PAIRWISE, OTHER)
+"""Of blocks, by the multiply-accumulates that they are for: float; int8 widening, as dot or matrix products, or widening
+with the products added in pairs, as where there are no dot products; none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,8 @@ def _schedule(blocks: tuple[Block, ...], pipeline: Pipeline) -> dict[str, float]
 
 
 def _classify(words: Sequence[int]) -> str:
-    """The multiply-accumulate that a block has most of, `other` where it has none."""
-    kinds = (decode(word).kind for word in words)
+    """The multiply-accumulate that a block has most of."""
+    kinds = [decode(word).kind for word in words]
     found = Counter(_MULTIPLIES[kind] for kind in kinds if kind in _MULTIPLIES)
-    return found.most_common(1)[0][0] if found else OTHER
+    most = found.most_common(1)[0][0] if found else OTHER
+    return PAIRWISE if most == "mlal" and "add_long" in kinds else most
