@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from compress.targets.devices import load_devices
@@ -52,7 +53,7 @@ class Row:
         """Rows of one place can be compared with each other."""
         return self.device or f"a {self.core} at {self.ghz:g} GHz", self.core, self.threads
 
-    @property
+    @cached_property
     def placement(self) -> Placement:
         """For the model; of the device the bandwidth of its memory alone, the clock is the source's."""
         device = load_devices().get(self.device)
