@@ -85,6 +85,15 @@ def test_devices_are_a_recipe(mine: Path) -> None:
     assert {budget.target for budget in recipe.budgets} == {"pi4"}
 
 
+def test_phones_are_a_recipe(mine: Path) -> None:
+    (phones,) = re.findall(r"```yaml\n(benchmark:\n  phones:.*?)```", README, re.DOTALL)
+    (mine / "mine.yaml").write_text(QUICKSTART.partition("\nbenchmark:")[0] + "\n" + phones)
+    recipe = load_recipe(mine / "mine.yaml")
+    assert recipe.benchmark.phones
+    assert recipe.benchmark.phones.names == ("Pixel 4", "Raspberry Pi 4")
+    assert {budget.metric for budget in recipe.budgets} == {"predicted_latency_ms"}
+
+
 def test_a_repaired_scheme_is_a_recipe(mine: Path) -> None:
     (mine / "mine.yaml").write_text(QUICKSTART.replace("quantize: [float32, float16, static_int8]\n", REPAIRED))
     (entry,) = load_recipe(mine / "mine.yaml").quantize
