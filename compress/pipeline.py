@@ -20,8 +20,8 @@ from compress.stages.devices import measure_on_devices
 from compress.stages.evaluate import Emulated, FailedOnCore, emulate, host_outputs, time_on_host
 from compress.stages.export import Exported, export_model, weights_artifact
 from compress.stages.measurements import measure
-from compress.stages.predict import predict_latencies
 from compress.stages.plan import check_calibration_split, check_plan, note_small_test, read_transfer_set
+from compress.stages.predict import predict_latencies
 from compress.stages.provenance import provenance
 from compress.stages.schemes import read_scheme
 from compress.stages.sensitivity import measure_layers

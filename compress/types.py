@@ -51,7 +51,7 @@ METRICS: Mapping[str, str] = {
     "executed_macs": "count",  # multiply-accumulates of one inference, from the executed opcodes
     "instructions": "count",  # ARM64 instructions of one steady-state inference
     "latency_ms": "ms",  # wall time of one inference on a real target; the median (p50) where samples are known
-    "predicted_latency_ms": "ms",  # of one inference on a phone that was not at hand, from what an emulated core executes
+    "predicted_latency_ms": "ms",  # of one inference on a phone that is not at hand, from what an emulated core executes
     "size_bytes": "bytes",
     "int8_op_share": "fraction",  # share of compute operators that run on integers
     "conversions": "count",  # quantisations and dequantisations at run time, read from the graph
@@ -163,7 +163,8 @@ class Budget:
     at_most, at_least: exactly one is set.
     relative_to: glob over artifact names; the limit then holds for the ratio value / reference value, where the
         reference has the same format as the artifact.
-    judge: `estimate` compares the value, `interval` the unfavourable end of its interval, which of a prediction both do.
+    judge: `estimate` compares the value, `interval` the unfavourable end of its interval; a prediction is always
+        judged at that end.
     line: where it stands in the recipe, for messages.
     """
 

@@ -1,4 +1,4 @@
-"""The validation of predicted latencies, on the counts that are kept: its figures, and that the rates that ship are its."""
+"""The validation of predicted latencies, on the counts that are kept: its figures follow, the rates that ship are its."""
 
 from __future__ import annotations
 

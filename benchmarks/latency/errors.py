@@ -106,9 +106,7 @@ def summarize(observations: Sequence[Observation], errors: dict[str, Array], pai
         "ratios": {name: mape(_differences(errors[name], pairs)) for name in ("family", "macs")},
         "int8_ratios": mape(_differences(found, schemes)),
         "spearman": rank(observations, found),
-        "coverage": {
-            name: coverage(errors[name], [group(row) for row in rows]) for name, group in GROUPS.items()
-        },
+        "coverage": {name: coverage(errors[name], [group(row) for row in rows]) for name, group in GROUPS.items()},
     }
 
 
@@ -143,7 +141,12 @@ def judge(figures: Json) -> list[Json]:
     left_out = figures["left_out"]
     asked = [
         ("MAPE, families left out, all rows", left_out["family"]["all"]["mape"], "at_most", 0.20),
-        ("MAPE, families left out, big cores, 1 thread", left_out["family"]["big cores, 1 thread"]["mape"], "at_most", 0.12),
+        (
+            "MAPE, families left out, big cores, 1 thread",
+            left_out["family"]["big cores, 1 thread"]["mape"],
+            "at_most",
+            0.12,
+        ),
         ("MAPE, devices left out, all rows", left_out["device"]["all"]["mape"], "at_most", 0.20),
         ("mean error of the ratio of two networks", figures["ratios"]["family"], "at_most", 0.10),
         ("mean error of int8 to float32", figures["int8_ratios"], "at_most", 0.10),

@@ -32,7 +32,10 @@ def _show_rows(rows: Json) -> None:
     for row in rows:
         errors = [row["errors"][name] for name in _LEFT_OUT]
         cells = ["–" if error is None else f"{error:+.1%}" for error in errors]
-        print(f"{row['network']:38}{row['place']:40}{row['published_ms']:9.1f} ms" + "".join(f"{cell:>10}" for cell in cells))
+        print(
+            f"{row['network']:38}{row['place']:40}{row['published_ms']:9.1f} ms"
+            + "".join(f"{cell:>10}" for cell in cells)
+        )
 
 
 def _show_errors(figures: Json) -> None:

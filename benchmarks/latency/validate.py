@@ -1,8 +1,8 @@
 """How good predicted latencies are: fitted on part of the published rows, held against the rest.
 
 Every network is rebuilt and counted on every kind of core that it was timed on. Then one family of networks at a time
-is left out, one device, one kind of core. Beside it stands what multiply-accumulates alone predict: a + b * MACs, fitted
-for each device, number of threads and scheme on the other families. Targets that are missed are printed as missed.
+is left out, one device, one kind of core. Beside it stands what multiply-accumulates alone predict: a + b * MACs,
+fitted for each device, number of threads and scheme on the other families. Targets that are missed are printed so.
 
 `--quick` takes the counts of work.json, which `--write` wrote together with the rates that ship.
 """

@@ -16,7 +16,6 @@ from compress.recipe.rules import core_names
 from compress.strict_yaml.wording import did_you_mean, refusal
 from compress.types import FEWEST_ROUNDS, METRICS, MOST_SQNR_DB, Budget, Json
 
-
 PREDICTED = "predicted_latency_ms"
 
 

@@ -23,8 +23,8 @@ from compress.recipe.benchmark import BenchmarkConfig, VerifyConfig
 from compress.recipe.budget_rules import Plan, PlannedDevice
 from compress.recipe.budgets import BudgetConfig, read_budget
 from compress.recipe.calls import TaskCall, calls_in
-from compress.recipe.quantization import FileFormat, QuantizeConfig, artifact_name
 from compress.recipe.phones import predictable_phones
+from compress.recipe.quantization import FileFormat, QuantizeConfig, artifact_name
 from compress.recipe.rules import distinct, readable_devices, run_name
 from compress.recipe.training import MoreTeacherConfig, StudentConfig, TeacherConfig, nobody_is_idle
 from compress.strict_yaml import Part, Source, dotted

@@ -144,7 +144,10 @@ def draw_shares(groups: Mapping[str, Sequence[Bar]], name: str, title: str, part
         axes.xaxis.set_visible(False)
         for spine in axes.spines.values():
             spine.set_visible(False)
-        handles = [axes.barh([0], [0], color=choose_colour(part, at), label=describe_part(part)) for at, part in enumerate(parts)]
+        handles = [
+            axes.barh([0], [0], color=choose_colour(part, at), label=describe_part(part))
+            for at, part in enumerate(parts)
+        ]
         figure.legend(
             handles=handles, loc="outside upper left", ncols=3, fontsize=7.5, handlelength=0.9, columnspacing=1.4
         )

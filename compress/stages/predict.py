@@ -59,9 +59,7 @@ def predict_latencies(run: Run, exported: Sequence[Exported]) -> tuple[tuple[Mea
     return tuple(measurements), tuple(notes)
 
 
-def _count_on(
-    run: Run, core: str, exported: Sequence[Exported], counted: dict[tuple[str, str], _Counted]
-) -> list[str]:
+def _count_on(run: Run, core: str, exported: Sequence[Exported], counted: dict[tuple[str, str], _Counted]) -> list[str]:
     """Adds what could be counted on a core, and returns a sentence for what could not; its worker starts if needed."""
     notes = []
     with ExitStack() as stack:

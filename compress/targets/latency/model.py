@@ -8,8 +8,8 @@
 - Lines from the second cache cost a core that starts its instructions in order, and one that shares that cache with
   others (some 20 cycles away). An out-of-order core with a second cache of its own (some 9 cycles) hides them.
 - Lines from memory cost what the memory's peak bandwidth says, times one factor. Cores with second caches of their own
-  wait for theirs at the same time, until the memory is at its peak. Those of a cluster with one second cache wait behind
-  one port: on a Pixel 2 four threads leave the wait for memory as long as it was.
+  wait for theirs at the same time, until the memory is at its peak. Those of a cluster with one second cache wait
+  behind one port: on a Pixel 2 four threads leave the wait for memory as long as it was.
 - Operators run one after the other, and each starts with cold code, weights and branches.
 - Waits add up: little of them overlaps with arithmetic, or the sum would not fit as it does (docs/latency.md).
 
@@ -117,7 +117,8 @@ def predict(work: Work, placement: Placement, runtime: str, fitted: Fitted | Non
     """
     if placement.core not in PIPELINES:
         raise RecipeError(
-            f"no latency is predicted for {placement.core}; expected one of {', '.join(sorted(PIPELINES))}; name another"
+            f"no latency is predicted for {placement.core}; expected one of {', '.join(sorted(PIPELINES))};"
+            " name another"
         )
     fitted = fitted or load_rates()
     parts = break_down(work, placement, fitted.rates)

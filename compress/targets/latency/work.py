@@ -21,8 +21,8 @@ _MULTIPLIES = {
     "mmla": "mmla",
 }
 CLASSES = (*dict.fromkeys(_MULTIPLIES.values()), PAIRWISE, OTHER)
-"""Of blocks, by the multiply-accumulates that they are for: float; int8 widening, as dot or matrix products, or widening
-with the products added in pairs, as where there are no dot products; none."""
+"""Of blocks, by the multiply-accumulates that they are for: float; int8 widening, as dot or matrix products, or
+widening with the products added in pairs, as where there are no dot products; none."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -74,7 +74,10 @@ def test_an_extrapolation_says_so_and_is_less_certain(
     place: dict[str, object], work: dict[str, object], runtime: str, warning: str
 ) -> None:
     found = predict(
-        dataclasses.replace(WORK, **work), dataclasses.replace(A75, **place), runtime, FITTED  # type: ignore[arg-type]
+        dataclasses.replace(WORK, **work),
+        dataclasses.replace(A75, **place),
+        runtime,
+        FITTED,  # type: ignore[arg-type]
     )
     assert found.warnings == (warning,)
     assert found.high / found.ms == pytest.approx(2.0)
@@ -102,5 +105,5 @@ def test_the_rates_that_ship_are_physical() -> None:
     assert 1 <= fitted.rates.memory_slowdown < 5
     assert 0 <= fitted.rates.line_cycles < 30
     assert 1 <= fitted.rates.pairwise_slowdown < 2
-    assert 1 < fitted.ratio_spread
+    assert fitted.ratio_spread > 1
     assert 1 < fitted.spread <= fitted.far_spread
