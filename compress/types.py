@@ -51,7 +51,7 @@ METRICS: Mapping[str, str] = {
     "executed_macs": "count",  # multiply-accumulates of one inference, from the executed opcodes
     "instructions": "count",  # ARM64 instructions of one steady-state inference
     "latency_ms": "ms",  # wall time of one inference on a real target; the median (p50) where samples are known
-    "predicted_latency_ms": "ms",  # of one inference on a phone that is not at hand, from what an emulated core executes
+    "predicted_latency_ms": "ms",  # of one inference on a phone that is not at hand; compress.targets.latency
     "size_bytes": "bytes",
     "int8_op_share": "fraction",  # share of compute operators that run on integers
     "conversions": "count",  # quantisations and dequantisations at run time, read from the graph

@@ -1,4 +1,4 @@
-"""The validation of predicted latencies, on the counts that are kept: its figures follow, the rates that ship are its."""
+"""The validation of predicted latencies, on kept counts: its figures follow, and the rates that ship are its."""
 
 from __future__ import annotations
 
