@@ -589,14 +589,14 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
         [],
     ),
     ("budgets:", "benchmark: {devices: null}\nbudgets:", []),
-    ("budgets:", "benchmark: {phones: {names: [Pixel 4, pi 400], threads: 2}}\nbudgets:", []),
+    ("budgets:", "benchmark: {phones: {names: [Pixel 4, rpi-400], threads: 2}}\nbudgets:", []),
     (
         "budgets:",
         "benchmark: {phones: {names: [pixel 14, Pixel 6, Pixel 3a, Pixel 4, pixel-4xl], threads: 4}}\nbudgets:",
         [
             (
                 "pixel 14",
-                "benchmark.phones.names[0]: unknown device 'pixel 14'; near names: Pixel 4, Pixel 4a, Pixel 6; "
+                "benchmark.phones.names[0]: unknown device 'pixel 14'; near names: Pixel 4, Pixel 4a; "
                 "`compress devices` lists all; a file of yours may describe it",
             ),
             (
