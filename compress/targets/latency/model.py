@@ -31,6 +31,7 @@ from compress.targets.cores import CORES
 from compress.targets.latency.pipelines import PIPELINES
 from compress.targets.latency.placement import Placement
 from compress.targets.latency.work import PAIRWISE, Work
+from compress.types import Json
 
 RATES_FILE = Path(__file__).with_name("rates.yaml")
 LINE_BYTES = 64
@@ -99,7 +100,7 @@ def load_rates() -> Fitted:
     """Those that ship."""
     content = yaml.safe_load(RATES_FILE.read_text(encoding="utf-8"))
     rates = Rates(**{field.name: content["rates"][field.name]["value"] for field in dataclasses.fields(Rates)})
-    fitted_on = {key: tuple(value) for key, value in content["fitted_on"].items()}
+    fitted_on: dict[str, Json] = {key: tuple(value) for key, value in content["fitted_on"].items()}
     return Fitted(rates=rates, **fitted_on, **content["spreads"])
 
 
