@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
-from fit import NAMES, Observation, fit_all, leave_out, spread
+from fit import NAMES, Groups, Observation, fit_all, leave_out, spread
 from numpy.typing import NDArray
-from published import Row
 from scipy.optimize import nnls
 from scipy.stats import spearmanr
 
@@ -17,12 +16,12 @@ from compress.targets.latency.model import Fitted, Rates
 from compress.types import Json
 
 BIG = ("cortex-a72", "cortex-a73", "cortex-a75", "cortex-a76")
-GROUPS: dict[str, Callable[[Row], Hashable]] = {
-    "family": lambda row: row.ruler.family,
-    "device": lambda row: row.place[:2],
-    "core": lambda row: row.core,
+GROUPS: dict[str, Groups] = {
+    "family": lambda row: (row.ruler.family,),
+    "device": lambda row: (row.place[0],),
+    "core": lambda row: (row.ruler.family, row.core),
 }
-"""What is left out together."""
+"""What is left out: every row that shares one of them."""
 FEWEST_RANKED = 4
 """Networks in one place whose order means something."""
 Array = NDArray[np.float64]
@@ -122,11 +121,11 @@ def rank(observations: Sequence[Observation], log_errors: Array) -> dict[str, fl
     return found
 
 
-def coverage(log_errors: Array, groups: Sequence[Hashable]) -> float:
+def coverage(log_errors: Array, groups: Sequence[tuple[str, ...]]) -> float:
     """Share of rows within the spread of the other groups' rows."""
     held = []
     for error, group in zip(log_errors, groups, strict=True):
-        others = [other for other, theirs in zip(log_errors, groups, strict=True) if theirs != group]
+        others = [other for other, theirs in zip(log_errors, groups, strict=True) if not set(theirs) & set(group)]
         held.append(abs(error) <= np.log(spread(others)))
     return float(np.mean(held))
 

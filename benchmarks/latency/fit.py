@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +16,12 @@ from compress.targets.latency.model import CONFIDENCE, Fitted, Rates, break_down
 from compress.targets.latency.work import Work
 
 NAMES = tuple(field.name for field in dataclasses.fields(Rates))
-LEAST = Rates(line_cycles=0, memory_slowdown=1, operator_cycles=0, pairwise_slowdown=1)
+LEAST = Rates(line_cycles=0, memory_slowdown=1, operator_cycles=0, widening_slowdown=1)
 """No memory is faster than its peak, no block faster than scheduled."""
-START = Rates(line_cycles=10, memory_slowdown=2, operator_cycles=20_000, pairwise_slowdown=1.2)
+START = Rates(line_cycles=10, memory_slowdown=2.5, operator_cycles=20_000, widening_slowdown=1.2)
+
+
+Groups = Callable[[Row], tuple[str, ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,16 +58,20 @@ def read_rates(values: Iterable[float]) -> Rates:
     return Rates(**dict(zip(NAMES, map(float, values), strict=True)))
 
 
-def leave_out(
-    observations: Sequence[Observation], group: Callable[[Row], Hashable]
-) -> tuple[NDArray[np.float64], list[Rates]]:
-    """What is predicted of every row by rates that were fitted without its group; and those rates."""
+def leave_out(observations: Sequence[Observation], groups: Groups) -> tuple[NDArray[np.float64], list[Rates]]:
+    """What is predicted of every row by rates that were fitted without those that share a group with it; those rates.
+
+    Args:
+        observations: all.
+        groups: what a row belongs to, such as its family of networks and its core.
+    """
     predicted = np.zeros(len(observations))
     fits = []
-    for name in dict.fromkeys(group(each.row) for each in observations):
-        fits.append(fit_rates([each for each in observations if group(each.row) != name]))
+    for out in dict.fromkeys(groups(each.row) for each in observations):
+        rest = [each for each in observations if not set(groups(each.row)) & set(out)]
+        fits.append(fit_rates(rest))
         for index, each in enumerate(observations):
-            if group(each.row) == name:
+            if groups(each.row) == out:
                 predicted[index] = each.predict(fits[-1])
     return predicted, fits
 
@@ -81,7 +88,8 @@ def fit_all(observations: Sequence[Observation], log_errors: dict[str, NDArray[n
 
     Args:
         observations: all.
-        log_errors: logarithms of predicted over published: `family`, `core` left out, and `ratio` of two networks.
+        log_errors: logarithms of predicted over published: `family`, and `core` too left out, and `ratio` of two
+            networks.
     """
     cycles = [each.work.cycles for each in observations]
     threads = [each.row.threads for each in observations]
@@ -93,6 +101,6 @@ def fit_all(observations: Sequence[Observation], log_errors: dict[str, NDArray[n
         threads=(min(threads), max(threads)),
         cycles=(min(cycles), max(cycles)),
         spread=spread(log_errors["family"]),
-        far_spread=spread(log_errors["core"]),
+        far_spread=max(spread(log_errors["family"]), spread(log_errors["core"])),
         ratio_spread=spread(log_errors["ratio"]),
     )

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from compress.types import Json
 
-_LEFT_OUT = ("family", "device", "core", "macs")
+_LEFT_OUT = {"family": "family", "device": "device", "core": "f. + core", "macs": "alone"}
+"""What stands above the columns."""
+
+
+_TITLES = {
+    "family": "family left out",
+    "device": "device left out",
+    "core": "family and core left out",
+    "macs": "family, by MACs alone",
+}
 
 
 def show(report: Json) -> None:
@@ -27,8 +36,7 @@ def show(report: Json) -> None:
 
 def _show_rows(rows: Json) -> None:
     print(f"{'error of the prediction without its':>120}{'MACs':>10}")
-    heads = [*_LEFT_OUT[:-1], "alone"]
-    print(f"{'network':38}{'place':40}{'published':>12}" + "".join(f"{head:>10}" for head in heads))
+    print(f"{'network':38}{'place':40}{'published':>12}" + "".join(f"{head:>10}" for head in _LEFT_OUT.values()))
     for row in rows:
         errors = [row["errors"][name] for name in _LEFT_OUT]
         cells = ["–" if error is None else f"{error:+.1%}" for error in errors]
@@ -43,7 +51,7 @@ def _show_errors(figures: Json) -> None:
     heads = [f"{name} ({each['rows']})" for name, each in figures["left_out"]["family"].items()]
     print(f"{'':26}" + "".join(f"{head:>28}" for head in heads))
     for left_out, found in figures["left_out"].items():
-        title = "MACs alone, family out" if left_out == "macs" else f"{left_out} left out"
+        title = _TITLES[left_out]
         cells = [f"{each['mape']:.1%} ({each['worst']:+.0%})" for each in found.values()]
         print(f"  {title:24}" + "".join(f"{cell:>28}" for cell in cells))
     ratios = figures["ratios"]
@@ -52,4 +60,4 @@ def _show_errors(figures: Json) -> None:
     for place, coefficient in figures["spearman"].items():
         print(f"Spearman, {place}: {coefficient:.2f}")
     for name, value in figures["coverage"].items():
-        print(f"90 % intervals that hold, {name} left out: {value:.1%}")
+        print(f"90 % intervals that hold, {_TITLES[name]}: {value:.1%}")

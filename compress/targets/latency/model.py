@@ -30,7 +30,7 @@ from compress.errors import RecipeError
 from compress.targets.cores import CORES
 from compress.targets.latency.pipelines import PIPELINES
 from compress.targets.latency.placement import Placement
-from compress.targets.latency.work import PAIRWISE, Work
+from compress.targets.latency.work import WIDENING, Work
 from compress.types import Json
 
 RATES_FILE = Path(__file__).with_name("rates.yaml")
@@ -48,14 +48,14 @@ class Rates:
     line_cycles: that a core waits for a line of its second cache, where it does not hide that.
     memory_slowdown: times longer than at the memory's peak bandwidth, of one core.
     operator_cycles: to start an operator.
-    pairwise_slowdown: times longer than scheduled, of blocks that multiply int8 and add the products in pairs, on cores
-        out of order. Their guides give the two to different units; the cores behave as if they were one.
+    widening_slowdown: times longer than scheduled, of blocks of widening multiplies (int8 without dot products) on cores
+        out of order; why, is not known (docs/latency.md).
     """
 
     line_cycles: float
     memory_slowdown: float
     operator_cycles: float
-    pairwise_slowdown: float
+    widening_slowdown: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,8 +134,8 @@ def break_down(work: Work, placement: Placement, rates: Rates) -> dict[str, floa
     in_order = pipeline.window == 0
     shared = sum(placement.ghz) * 1e6  # cycles of all threads in a millisecond
     parts = {name: cycles / shared for name, cycles in work.by_class.items()}
-    if PAIRWISE in parts and not in_order:
-        parts[PAIRWISE] *= rates.pairwise_slowdown
+    if WIDENING in parts and not in_order:
+        parts[WIDENING] *= rates.widening_slowdown
     parts["caches"] = work.lines[0] * rates.line_cycles / shared if in_order or core.l2_shared else 0.0
     at_peak = work.lines[-1] * LINE_BYTES / ((placement.gb_per_s or TYPICAL_GB_PER_S) * 1e6)
     at_once = 1 if core.l2_shared else len(placement.ghz)  # threads that wait for memory

@@ -13,16 +13,15 @@ from compress.targets.latency.pipeline import Pipeline
 COVERED = 0.995
 """Share of the instructions whose blocks are scheduled; the rest, in thousands of blocks, is taken to be like them."""
 
-PAIRWISE, OTHER = "pairwise", "other"
+WIDENING, OTHER = "mlal", "other"
 _MULTIPLIES = {
     **dict.fromkeys(("fmla", "fmla_d", "fmla_scalar"), "fmla"),
-    **dict.fromkeys(("mlal", "mull"), "mlal"),
+    **dict.fromkeys(("mlal", "mull"), WIDENING),
     "dot": "dot",
     "mmla": "mmla",
 }
-CLASSES = (*dict.fromkeys(_MULTIPLIES.values()), PAIRWISE, OTHER)
-"""Of blocks, by the multiply-accumulates that they are for: float; int8 widening, as dot or matrix products, or
-widening with the products added in pairs, as where there are no dot products; none."""
+CLASSES = (*dict.fromkeys(_MULTIPLIES.values()), OTHER)
+"""Of blocks, by the multiply-accumulates that they are for: float; int8 widening, as dot or matrix products; none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +72,6 @@ def _schedule(blocks: tuple[Block, ...], pipeline: Pipeline) -> dict[str, float]
 
 def _classify(words: Sequence[int]) -> str:
     """The multiply-accumulate that a block has most of."""
-    kinds = [decode(word).kind for word in words]
+    kinds = (decode(word).kind for word in words)
     found = Counter(_MULTIPLIES[kind] for kind in kinds if kind in _MULTIPLIES)
-    most = found.most_common(1)[0][0] if found else OTHER
-    return PAIRWISE if most == "mlal" and "add_long" in kinds else most
+    return found.most_common(1)[0][0] if found else OTHER

@@ -12,11 +12,11 @@ from compress.targets.latency.model import Fitted, Rates, load_rates, predict
 from compress.targets.latency.placement import Placement, place_threads
 from compress.targets.latency.work import Work
 
-RATES = Rates(line_cycles=10, memory_slowdown=2, operator_cycles=1000, pairwise_slowdown=1.5)
+RATES = Rates(line_cycles=10, memory_slowdown=2, operator_cycles=1000, widening_slowdown=1.5)
 FITTED = Fitted(
     rates=RATES,
     cores=("cortex-a73", "cortex-a75"),
-    classes=("fmla", "pairwise", "other"),
+    classes=("fmla", "mlal", "other"),
     runtimes=("litert",),
     threads=(1, 2),
     cycles=(1e6, 1e8),
@@ -52,11 +52,11 @@ def test_behind_a_shared_second_cache_threads_wait_in_turn() -> None:
         assert (parts["caches"], parts["memory"]) == pytest.approx((1.0 / threads, 1.0))
 
 
-def test_sums_of_pairs_are_slow_where_instructions_start_out_of_order() -> None:
-    work = dataclasses.replace(WORK, by_class={"pairwise": 2e6})
+def test_widening_multiplies_are_slow_where_instructions_start_out_of_order() -> None:
+    work = dataclasses.replace(WORK, by_class={"mlal": 2e6})
     for core, ms in (("cortex-a75", 1.5), ("cortex-a53", 1.0)):
         parts = predict(work, dataclasses.replace(A75, core=core), "litert 2.3.0", FITTED).parts
-        assert parts["pairwise"] == pytest.approx(ms)
+        assert parts["mlal"] == pytest.approx(ms)
 
 
 EXTRAPOLATIONS = [
@@ -104,6 +104,6 @@ def test_the_rates_that_ship_are_physical() -> None:
     fitted = load_rates()
     assert 1 <= fitted.rates.memory_slowdown < 5
     assert 0 <= fitted.rates.line_cycles < 30
-    assert 1 <= fitted.rates.pairwise_slowdown < 2
+    assert 1 <= fitted.rates.widening_slowdown < 2
     assert fitted.ratio_spread > 1
     assert 1 < fitted.spread <= fitted.far_spread
