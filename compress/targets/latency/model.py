@@ -48,8 +48,8 @@ class Rates:
     line_cycles: that a core waits for a line of its second cache, where it does not hide that.
     memory_slowdown: times longer than at the memory's peak bandwidth, of one core.
     operator_cycles: to start an operator.
-    widening_slowdown: times longer than scheduled, of blocks of widening multiplies (int8 without dot products) on cores
-        out of order; why, is not known (docs/latency.md).
+    widening_slowdown: times longer than scheduled, of blocks of widening multiplies on cores out of order; why, is not
+        known (docs/latency.md).
     """
 
     line_cycles: float
@@ -64,7 +64,7 @@ class Fitted:
 
     cores, classes, runtimes: that some row has; threads, cycles: the least and most of any row.
     spread: a figure lies within this factor of its prediction, for a network that was left out, nine times of ten.
-    far_spread: the same for a core that was left out.
+    far_spread: the same for a network and a core that were left out.
     ratio_spread: the same for the ratio of two files on one phone.
     """
 
