@@ -27,6 +27,7 @@ from compress.quantize import Float32, StaticInt8, quantize
 from compress.store import canonical_json, code_version, stage_key
 from compress.targets import arm64, encode, open_session
 from compress.targets.answers import Block, Profile, Traffic
+from compress.targets.cores import CORES
 from compress.targets.latency.pipelines import PIPELINES
 from compress.targets.latency.work import Work, measure_work
 from compress.types import Json
@@ -68,13 +69,19 @@ def _obtain_file(ruler: Ruler) -> Path:
     return file
 
 
+def _locate_profile(file: Path, core: str) -> Path:
+    """By all that decides it: the file, the installation, the core and its caches."""
+    emulated = CORES[core]
+    caches = [emulated.l1d_kib, emulated.l2_kib, emulated.l3_kib + emulated.system_kib]
+    inputs = {"file": file.stem, "installation": arm64.fingerprint(default_home())}
+    config = {"core": core, "cpu": emulated.cpu, "caches": caches}
+    return _kept(stage_key("profile", config, inputs, code_version("compress.runtimes"), {}), ".json")
+
+
 def _obtain_profile(file: Path, ruler: Ruler, core: str) -> Profile:
-    home = default_home()
-    code = code_version("compress.runtimes", "compress.targets.arm64", "compress.targets.cores")
-    inputs = {"file": file.stem, "installation": arm64.fingerprint(home)}
-    kept = _kept(stage_key("profile", core, inputs, code, {}), ".json")
+    kept = _locate_profile(file, core)
     if not kept.exists():
-        with open_session(core, home, timeout_s=900) as session:
+        with open_session(core, default_home(), timeout_s=900) as session:
             image = smooth_images(1, (3, ruler.resolution, ruler.resolution)).numpy()
             profile = session.profile(file, encode(session.describe(file).inputs[0], image))
         temporary = kept.with_suffix(".tmp")

@@ -39,6 +39,7 @@ class Core:
     features: every feature that /proc/cpuinfo lists.
     l1d_kib, l2_kib, l3_kib: its caches, in KiB, 0 for none; the second is `l2_shared` by the cores of a cluster, or
         one each, the third is the cluster's.
+    system_kib: the chip's cache behind them, which all its parts share.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Core:
     l2_kib: int
     l2_shared: bool
     l3_kib: int
+    system_kib: int = 0
     peak_macs: PeakMacs
     source: str
 

@@ -73,8 +73,11 @@ class Arm64:
 
 
 def _describe_caches(core: Core) -> str:
-    """In the counter's words. The ways are those of most cores; what a model misses hardly depends on them."""
-    levels = ((core.l1d_kib, 4), (core.l2_kib, 8), (core.l3_kib, 16))
+    """In the counter's words. The ways are those of most cores; what a model misses hardly depends on them.
+
+    The counter has three levels: the chip's cache counts as more of the third.
+    """
+    levels = ((core.l1d_kib, 4), (core.l2_kib, 8), (core.l3_kib + core.system_kib, 16))
     return "+".join(f"{kib}:{ways}" for kib, ways in levels if kib)
 
 

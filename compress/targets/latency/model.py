@@ -64,7 +64,7 @@ class Fitted:
 
     cores, classes, runtimes: that some row has; threads, cycles: the least and most of any row.
     spread: a figure lies within this factor of its prediction, for a network that was left out, nine times of ten.
-    far_spread: the same for a network and a core that were left out.
+    far_spread: the same for what is like no row: no row says how far off, so that two such errors are multiplied.
     ratio_spread: the same for the ratio of two files on one phone.
     """
 
