@@ -104,7 +104,8 @@ class Session:
 
     def describe(self, model: Path) -> ModelInfo:
         """The inputs and outputs of a model file, as the runtime sees them once it has opened it."""
-        return parse_model_info(*self._ask(model, {"job": "describe"}))
+        started = (choose_runtime(model), True) in self._workers  # one that profiles, and can tell as well
+        return parse_model_info(*self._ask(model, {"job": "describe"}, profiling=started))
 
     def run(self, model: Path, inputs: np.ndarray, *, threads: int = 1) -> np.ndarray:
         """The raw outputs of a model with one input and one output; one inference per row, as on a phone.
