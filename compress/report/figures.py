@@ -113,7 +113,7 @@ def phone_drawings(lookup: Lookup) -> tuple[Drawing, ...]:
     parts = name_parts(bar for group in bars.values() for bar in group)
     return (
         Drawing(
-            caption=f"{title}: the mark is the prediction, the bar its 90 % interval, a dashed line a budget's limit.",
+            caption=f"{title}: the mark is the prediction, the bar its 90 % interval, a dark line across it a budget's limit.",
             svg=draw_phones(forecasts, "phones", title),
         ),
         Drawing(

@@ -30,7 +30,7 @@ def draw_phones(phones: Mapping[str, Sequence[Forecast]], name: str, title: str)
     """
     rows = sum(len(forecasts) for forecasts in phones.values())
     with page_style():
-        figure, axes = new_figure(2 * WIDTH, 0.6 + 0.22 * rows + 0.32 * len(phones))
+        figure, axes = new_figure(WIDTH, 0.6 + 0.24 * rows + 0.32 * len(phones))
         axes.set_xscale("log")
         y, ticks = 0.0, []
         for phone, forecasts in phones.items():
@@ -40,7 +40,7 @@ def draw_phones(phones: Mapping[str, Sequence[Forecast]], name: str, title: str)
                 colour = PRECISION_COLOURS.get(each.precision, SOFT)
                 axes.plot(each.interval, [y, y], color=colour, linewidth=2.2, alpha=0.5, solid_capstyle="butt")
                 axes.scatter([each.ms], [y], s=26, color=colour, edgecolor=PAPER, linewidth=0.5, zorder=3)
-                axes.vlines(each.limits, y - 0.45, y + 0.45, color=INK, linewidth=1.1, linestyle=(0, (3, 1.5)))
+                axes.vlines(each.limits, y - 0.45, y + 0.45, color=INK, linewidth=1.4)
                 ticks.append((y, each.name))
                 y += 1.0
             y += 0.3

@@ -125,7 +125,9 @@ def predict(work: Work, placement: Placement, runtime: str, fitted: Fitted | Non
     parts = break_down(work, placement, fitted.rates)
     warnings = tuple(_find_extrapolations(work, placement, runtime, fitted))
     ms, spread = sum(parts.values()), fitted.far_spread if warnings else fitted.spread
-    return Prediction(ms=ms, low=ms / spread, high=ms * spread, parts=parts, warnings=warnings)
+    # A network that stays in the caches may start its operators for nothing: no row is as small.
+    least = ms if work.cycles >= fitted.cycles[0] else ms - parts["operators"]
+    return Prediction(ms=ms, low=least / spread, high=ms * spread, parts=parts, warnings=warnings)
 
 
 def break_down(work: Work, placement: Placement, rates: Rates) -> dict[str, float]:

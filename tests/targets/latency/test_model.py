@@ -83,6 +83,12 @@ def test_an_extrapolation_says_so_and_is_less_certain(
     assert found.high / found.ms == pytest.approx(2.0)
 
 
+def test_operators_of_a_small_network_may_start_for_nothing() -> None:
+    """0.25 ms of cycles, 1 of memory, 0.02 of operators, which the low end leaves out."""
+    found = predict(dataclasses.replace(WORK, by_class={"fmla": 5e5}), A75, "litert 2.3.0", FITTED)
+    assert (found.low, found.high) == pytest.approx((1.25 / 2, 1.27 * 2))
+
+
 def test_a_core_that_nobody_described_is_refused() -> None:
     with pytest.raises(RecipeError, match=r"no latency is predicted for cortex-x2; expected one of cortex-a53,"):
         predict(WORK, dataclasses.replace(A75, core="cortex-x2"), "litert 2.3.0", FITTED)
