@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,17 @@ def test_the_rates_that_ship_are_those_of_the_published_rows(report: dict[str, A
         assert report["rates"][name]["value"] == pytest.approx(rate["value"], rel=1e-3)
     for name, value in shipped["spreads"].items():
         assert report["fitted"][name] == pytest.approx(value, abs=1e-3)
+
+
+def test_the_documentation_has_these_rates_and_figures(report: dict[str, Any]) -> None:
+    text = (FOLDER.parents[1] / "docs" / "latency.md").read_text(encoding="utf-8")
+    for name, rate in report["rates"].items():
+        value, least, most = (f"{rate[key]:,.10g}" for key in ("value", "least", "most"))
+        assert re.search(rf"^\| `{name}`.* \| {value} \| {least} to {most} \|", text, re.MULTILINE), name
+    for left_out, title in (("family", "family"), ("device", "device"), ("core", "family and kind of core")):
+        sets = report["figures"]["left_out"][left_out].values()
+        cells = [f"{100 * each['mape']:.1f} % ({100 * each['worst']:+.0f} %)".replace("-", "−") for each in sets]
+        assert f"| {title} | {' | '.join(cells)} |" in text
 
 
 def test_every_row_counts_or_says_why_not(report: dict[str, Any]) -> None:
