@@ -81,45 +81,43 @@ def mix_drawings(lookup: Lookup) -> tuple[Drawing, ...]:
 
 def phone_drawings(lookup: Lookup) -> tuple[Drawing, ...]:
     """Predicted latencies on phones, and what they go to; nothing where none were predicted."""
-    found = list_forecasts(lookup)
-    if not found:
-        return ()
-    limits: dict[tuple[str, str | None], tuple[float, ...]] = {}
-    for verdict in lookup.results.verdicts:
-        if verdict.budget.metric == METRIC and verdict.budget.relative_to is None:
-            key = (verdict.artifact, verdict.budget.target)
-            limits[key] = (*limits.get(key, ()), verdict.limit)
-    forecasts = {
-        printable(phone): [
-            Forecast(
-                name=printable(artifact.name),
+    forecasts: dict[str, list[Forecast]] = {}
+    bars: dict[str, list[Bar]] = {}
+    for phone, files in list_forecasts(lookup).items():
+        for artifact, m in files.items():
+            name = printable(artifact.name)
+            forecast = Forecast(
+                name=name,
                 precision=artifact.precision,
                 ms=m.value,
                 interval=m.interval or (m.value, m.value),
-                limits=limits.get((artifact.name, phone), ()),
+                limits=_list_limits(lookup, artifact.name, phone),
             )
-            for artifact, m in files.items()
-        ]
-        for phone, files in found.items()
-    }
-    bars = {
-        printable(phone): [
-            Bar(name=printable(artifact.name), total=brief(m.value, m.unit), parts=m.details["parts_ms"])
-            for artifact, m in files.items()
-        ]
-        for phone, files in found.items()
-    }
-    title = "Predicted latency on phones"
+            forecasts.setdefault(printable(phone), []).append(forecast)
+            bar = Bar(name=name, total=brief(m.value, m.unit), parts=m.details["parts_ms"])
+            bars.setdefault(printable(phone), []).append(bar)
+    if not forecasts:
+        return ()
     parts = name_parts(bar for group in bars.values() for bar in group)
     return (
         Drawing(
-            caption=f"{title}: the mark is the prediction, the bar its 90 % interval, a dark line across it a budget's limit.",
-            svg=draw_phones(forecasts, "phones", title),
+            caption="A mark is a prediction, the bar its 90 % interval, a dark line across it a budget's limit.",
+            svg=draw_phones(forecasts, "phones", "Predicted latency on phones"),
         ),
         Drawing(
             caption="Where the time goes; at the end of a bar, the prediction.",
             svg=draw_shares(bars, "phone-parts", "Where the time on phones goes", parts),
         ),
+    )
+
+
+def _list_limits(lookup: Lookup, artifact: str, phone: str) -> tuple[float, ...]:
+    """In milliseconds, of the budgets that bind a file on a phone."""
+    return tuple(
+        verdict.limit
+        for verdict in lookup.results.verdicts
+        if (verdict.artifact, verdict.budget.target, verdict.budget.metric) == (artifact, phone, METRIC)
+        and verdict.budget.relative_to is None
     )
 
 
