@@ -10,6 +10,7 @@ from reading import markdown_tables
 
 from compress.gate import judge
 from compress.report.comment import markdown
+from compress.report.figures import phone_drawings
 from compress.report.lookup import Lookup
 from compress.report.page import html
 from compress.report.phone_plot import Forecast, draw_phones
@@ -57,6 +58,21 @@ def test_what_was_measured_stays_as_it_was() -> None:
     assert "Predicted latency on phones" in html(after)
 
 
+def count_limits(svg: str) -> int:
+    groups = [group for group in Xml.fromstring(svg).iter(f"{SVG}g") if "LineCollection" in (group.get("id") or "")]
+    return sum(len(list(group.iter(f"{SVG}path"))) > 0 for group in groups)
+
+
+def test_a_budgets_limit_is_drawn_where_it_binds() -> None:
+    """On the one file that it names; a ratio's limit is in no millisecond."""
+    results = with_phone(example())
+    (verdict,) = results.verdicts
+    ratio = dataclasses.replace(verdict, budget=dataclasses.replace(verdict.budget, relative_to="teacher-*"))
+    for verdicts, lines in (((verdict,), 1), ((ratio,), 0), ((), 0)):
+        figure, _ = phone_drawings(Lookup(dataclasses.replace(results, verdicts=verdicts)))
+        assert count_limits(figure.svg) == lines
+
+
 def test_a_mark_for_each_file_and_a_line_for_each_limit() -> None:
     forecasts = [
         Forecast(name=f"file {n}", precision="float32", ms=n, interval=(n / 2, n * 2), limits=(3.0,) * (n > 1))
@@ -66,8 +82,7 @@ def test_a_mark_for_each_file_and_a_line_for_each_limit() -> None:
     root = Xml.fromstring(text)
     groups = [group.get("id") or "" for group in root.iter(f"{SVG}g")]
     assert sum("PathCollection" in name for name in groups) == 4
-    lines = [group for group in root.iter(f"{SVG}g") if "LineCollection" in (group.get("id") or "")]
-    assert sum(len(list(group.iter(f"{SVG}path"))) > 0 for group in lines) == 2
+    assert count_limits(text) == 2
     words = ["".join(each.itertext()) for each in root.iter(f"{SVG}text")]
     assert {"Pixel 4", "Pi", "file 1", "file 3"} <= set(words)
     assert text == draw_phones({"Pixel 4": forecasts, "Pi": forecasts[:1]}, "phones", "Predicted")

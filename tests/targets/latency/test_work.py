@@ -34,3 +34,14 @@ def test_rare_blocks_are_taken_to_be_like_the_rest() -> None:
 
 def test_equal_blocks_at_two_places_both_count() -> None:
     assert measure_work(profile((10, 10), (10, 10)), ONE_A_CYCLE, 1).cycles == pytest.approx(200)
+
+
+FMLA, SMLAL, SDOT = 0x4E23CC41, 0x0E238041, 0x4FB3E841
+
+
+def test_a_block_is_of_the_class_that_it_multiplies_in() -> None:
+    """That of most of its products, whatever else it does; of none without products."""
+    blocks = {"fmla": (FMLA, ADD, ADD), "mlal": (SMLAL, FMLA, SMLAL), "dot": (SDOT,), "other": (ADD, ADD)}
+    found = Profile(blocks=tuple(Block(executions=1000, words=words) for words in blocks.values()), traffic=())
+    by_class = measure_work(found, ONE_A_CYCLE, 0).by_class
+    assert by_class == pytest.approx({"fmla": 3000, "mlal": 3000, "dot": 1000, "other": 2000})
