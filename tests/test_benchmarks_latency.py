@@ -75,6 +75,18 @@ def test_figures_follow_from_the_rows(report: dict[str, Any]) -> None:
     assert 1 < report["fitted"]["spread"] <= widest + 1e-9
 
 
+def test_ratios_of_phones_are_those_of_another_runtime(report: dict[str, Any]) -> None:
+    """Of an A76 too, of which no row is fitted. Credible is 10 %; the CSV is the oracle."""
+    rows = list(csv.DictReader((FOLDER / "other_runtimes.csv").open(encoding="utf-8")))
+    ms = {(row["source"], row["device"], row["network"], row["dtype"]): float(row["latency_ms"]) for row in rows}
+    for pair in report["phones"]:
+        one, other = pair["phones"].split(" to ")
+        network, dtype = pair["network"].split("-")[0], "fp32" if pair["network"].endswith("float32") else "int8"
+        times = (ms[pair["source"], phone, network, dtype] for phone in (other, one))
+        assert pair["published"] == pytest.approx(next(times) / next(times))
+    assert np.mean([abs(pair["error"]) for pair in report["phones"]]) < 0.1
+
+
 def test_it_beats_what_multiply_accumulates_alone_predict(report: dict[str, Any]) -> None:
     """By more than half: a model that did not would add nothing."""
     left_out = report["figures"]["left_out"]

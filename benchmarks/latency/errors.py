@@ -135,6 +135,25 @@ def mape(log_errors: Array) -> float:
     return float(np.nanmean(np.abs(np.expm1(log_errors))))
 
 
+def compare_devices(observations: Sequence[Observation], rates: Rates) -> Json:
+    """How much faster one phone is than another: as published of some other runtime, and as predicted of LiteRT."""
+    found = []
+    for one, other in combinations(observations, 2):
+        if (one.row.source, one.row.ruler) == (other.row.source, other.row.ruler):
+            published, predicted = other.ms / one.ms, other.predict(rates) / one.predict(rates)
+            found.append(
+                {
+                    "network": str(one.row.ruler),
+                    "phones": f"{one.row.device} to {other.row.device}",
+                    "source": one.row.source,
+                    "published": published,
+                    "predicted": predicted,
+                    "error": predicted / published - 1,
+                }
+            )
+    return found
+
+
 def judge(figures: Json) -> list[Json]:
     """What was asked of the model, and what was seen."""
     left_out = figures["left_out"]

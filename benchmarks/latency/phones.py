@@ -29,7 +29,7 @@ def main() -> int:
     """Print a Markdown table: milliseconds, and the 90 % interval."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
-    parser.add_argument("--resolution", type=int, default=224)
+    parser.add_argument("--schemes", nargs="+", choices=SCHEMES, default=list(SCHEMES))
     options = parser.parse_args()
     devices = load_devices()
     places = [place_threads(find_device(name, devices), threads) for name, threads in PLACES]
@@ -37,8 +37,8 @@ def main() -> int:
     print(f"| network | scheme | {' | '.join(heads)} |")
     print(f"|---|---|{'---:|' * len(PLACES)}")
     for network in options.networks:
-        for scheme in SCHEMES:
-            ruler = Ruler(network=network, resolution=options.resolution, width=1.0, scheme=scheme)
+        for scheme in options.schemes:
+            ruler = Ruler(network=network, resolution=224, width=1.0, scheme=scheme)
             found = [predict(count_work(ruler, place.core)[0], place, RUNTIME) for place in places]
             cells = [f"{each.ms:.3g} ({each.low:.3g} to {each.high:.3g})" for each in found]
             print(f"| {network} | {scheme} | {' | '.join(cells)} |", flush=True)

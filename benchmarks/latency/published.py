@@ -1,4 +1,4 @@
-"""Published latencies, as published.csv has them: every row with its source, or with why it is left out."""
+"""Published latencies, as the CSV files have them: every row with its source, or with why it is left out."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from compress.targets.devices import load_devices
 from compress.targets.latency.placement import Placement
 
 FILE = Path(__file__).with_name("published.csv")
+OTHERS = Path(__file__).with_name("other_runtimes.csv")
+"""Of runtimes with kernels of their own: not for milliseconds, but for the ratio of two phones."""
 RUNTIME = "litert"
 """XNNPACK's own benchmarks, whose kernels LiteRT runs."""
 
@@ -63,11 +65,11 @@ class Row:
         )
 
 
-def read_published() -> tuple[list[Row], dict[str, int]]:
+def read_published(path: Path = FILE) -> tuple[list[Row], dict[str, int]]:
     """The rows that count, and how many do not, by the reason."""
     rows: list[Row] = []
     excluded: dict[str, int] = {}
-    with FILE.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8", newline="") as file:
         for written in csv.DictReader(file):
             if why := written["excluded"]:
                 excluded[why] = excluded.get(why, 0) + 1

@@ -23,6 +23,7 @@ def show(report: Json) -> None:
     for why, number in report["excluded"].items():
         print(f"{number:>6} {why}")
     _show_errors(report["figures"])
+    _show_phones(report["phones"])
     print("\nrate: value (least to most of the fits that left something out)")
     for name, rate in report["rates"].items():
         print(f"  {name:22}{rate['value']:>10,.5g} ({rate['least']:,.5g} to {rate['most']:,.5g})")
@@ -61,3 +62,12 @@ def _show_errors(figures: Json) -> None:
         print(f"Spearman, {place}: {coefficient:.2f}")
     for name, value in figures["coverage"].items():
         print(f"90 % intervals that hold, {_TITLES[name]}: {value:.1%}")
+
+
+def _show_phones(pairs: Json) -> None:
+    print("\ntimes as fast, by another runtime and as predicted")
+    for pair in pairs:
+        factors = f"{pair['published']:6.2f}{pair['predicted']:6.2f}{pair['error']:+8.1%}"
+        print(f"  {pair['network']:38}{pair['phones']:22}{factors}  {pair['source'].rpartition(', ')[2]}")
+    errors = [abs(pair["error"]) for pair in pairs]
+    print(f"  mean absolute error {sum(errors) / len(errors):.1%}, at most {max(errors):.1%}")

@@ -3,6 +3,7 @@
 Every network is rebuilt and counted on every kind of core that it was timed on. Then one family of networks at a time
 is left out, one device, one kind of core. Beside it stands what multiply-accumulates alone predict: a + b * MACs,
 fitted for each device, number of threads and scheme on the other families. Targets that are missed are printed so.
+Ratios of two phones are held against those of another runtime too: it has figures of a Cortex-A76.
 
 `--quick` takes the counts of work.json, which `--write` wrote together with the rates that ship.
 """
@@ -18,9 +19,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
-from errors import validate
-from fit import Observation
-from published import FILE, Row, read_published
+from errors import compare_devices, validate
+from fit import Observation, fit_rates
+from published import FILE, OTHERS, Row, read_published
 from tables import show
 
 from compress.targets.latency.model import RATES_FILE
@@ -38,14 +39,19 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="the counts into work.json, the rates where they ship")
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
-    rows, excluded = read_published()
-    observations = read_work(rows) if options.quick else count(rows)
-    report = {"excluded": excluded, **validate(observations)}
+    (rows, excluded), (others, _) = read_published(), read_published(OTHERS)
+    every = read_work([*rows, *others]) if options.quick else count([*rows, *others])
+    observations = every[: len(rows)]
+    report = {
+        "excluded": excluded,
+        **validate(observations),
+        "phones": compare_devices(every[len(rows) :], fit_rates(observations)),
+    }
     show(report)
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     if options.write:
-        write_work(observations)
+        write_work(every)
         write_rates(report)
     return int(not all(target["kept"] for target in report["targets"]))
 

@@ -37,6 +37,8 @@ RATES_FILE = Path(__file__).with_name("rates.yaml")
 LINE_BYTES = 64
 CONFIDENCE = 0.9
 """Share of predictions whose interval holds the true figure."""
+MUCH = 2
+"""Times smaller or larger than every network that was fitted, and a network is like none of them."""
 TYPICAL_GB_PER_S = 14.9
 """Where a memory's bandwidth is unknown: two channels of LPDDR4X at 1866 MHz, as chips of the middle class have."""
 
@@ -126,7 +128,7 @@ def predict(work: Work, placement: Placement, runtime: str, fitted: Fitted | Non
     warnings = tuple(_find_extrapolations(work, placement, runtime, fitted))
     ms, spread = sum(parts.values()), fitted.far_spread if warnings else fitted.spread
     # A network that stays in the caches may start its operators for nothing: no row is as small.
-    least = ms if work.cycles >= fitted.cycles[0] else ms - parts["operators"]
+    least = ms if work.cycles * MUCH >= fitted.cycles[0] else ms - parts["operators"]
     return Prediction(ms=ms, low=least / spread, high=ms * spread, parts=parts, warnings=warnings)
 
 
@@ -156,7 +158,7 @@ def _find_extrapolations(work: Work, placement: Placement, runtime: str, fitted:
     if len(placement.ghz) > fitted.threads[1]:
         yield f"at most {fitted.threads[1]} threads were fitted"
     least, most = fitted.cycles
-    if not least <= work.cycles <= most:
+    if not least / MUCH <= work.cycles <= most * MUCH:
         yield f"{work.cycles / 1e6:.3g} million cycles; {least / 1e6:.3g} to {most / 1e6:.3g} million were fitted"
     if placement.gb_per_s is None:
         yield f"the memory's bandwidth is unknown; taken as {TYPICAL_GB_PER_S} GB/s"
