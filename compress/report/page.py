@@ -24,14 +24,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 def html(results: Results) -> str:
     """The page; the same results give the same text, byte for byte."""
     # matplotlib takes half a second to import; those who only want a verdict on a terminal need not wait for it.
-    from compress.report.figures import (
-        bytes_drawing,
-        latency_drawing,
-        layer_drawing,
-        mix_drawings,
-        phone_drawings,
-        tradeoff_drawings,
-    )
+    from compress.report import figures
 
     lookup = Lookup(results)
     environment = Environment(
@@ -47,20 +40,20 @@ def html(results: Results) -> str:
         headline=headline(results),
         budgets=budget_table(results.verdicts),
         results=results_table(lookup),
-        tradeoffs=tradeoff_drawings(lookup),
-        latency=latency_drawing(lookup),
+        tradeoffs=figures.tradeoff_drawings(lookup),
+        latency=figures.latency_drawing(lookup),
         latencies=latency_table(lookup),
         devices=device_table(lookup),
         phones=phone_table(lookup),
-        forecasts=phone_drawings(lookup),
-        mixes=mix_drawings(lookup),
+        forecasts=figures.phone_drawings(lookup),
+        mixes=figures.mix_drawings(lookup),
         macs=macs_table(lookup),
         fidelity=fidelity_tables(lookup),
         emulated_accuracy=emulated_accuracy_table(lookup),
         audit=audit_table(lookup),
         left_in_float=left_in_float_table(lookup),
-        bytes=bytes_drawing(lookup),
-        layers=layer_drawing(lookup),
+        bytes=figures.bytes_drawing(lookup),
+        layers=figures.layer_drawing(lookup),
         sensitivity=sensitivity_table(lookup),
         teacher=teacher_table(lookup),
         notes=[printable(note) for note in results.notes],

@@ -38,6 +38,7 @@ def predict_latencies(run: Run, exported: Sequence[Exported]) -> tuple[tuple[Mea
     if config is None:
         return (), ()
     devices = run.recipe.devices
+    exported = list({each.artifact.sha256: each for each in reversed(exported)}.values())[::-1]  # equal bytes, one file
     phones = {name: place_threads(find_device(name, devices), config.threads) for name in config.names}
     counted: dict[tuple[str, str], _Counted] = {}
     notes: list[str] = []
