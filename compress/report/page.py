@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from compress.report.choice import choice_table
 from compress.report.devices import device_table
 from compress.report.evidence import audit_table, emulated_accuracy_table, left_in_float_table, macs_table
 from compress.report.fidelity import fidelity_tables
@@ -43,6 +44,7 @@ def html(results: Results) -> str:
         latency=latency_drawing(lookup),
         latencies=latency_table(lookup),
         devices=device_table(lookup),
+        choice=choice_table(lookup),
         mixes=mix_drawings(lookup),
         macs=macs_table(lookup),
         fidelity=fidelity_tables(lookup),

@@ -65,7 +65,7 @@ def check_calibration_split(run: Run) -> None:
     Raises:
         DataError: its images are all the same.
     """
-    if not any(entry.scheme in CALIBRATED for entry in run.recipe.quantize):
+    if not any(entry.scheme in CALIBRATED or entry.chooses for entry in run.recipe.quantize):
         return
     split = run.task.calibration
     images = torch.from_numpy(split.images)

@@ -1,0 +1,183 @@
+"""Which of the schemes that `auto` tried is the best, and why, in words. Nothing is run here; choose.py does.
+
+- A scheme costs what its dearest place does: of all cores and formats, the one where its instructions are the largest
+  multiple of float32's. So one phone's speed is never paid for with another's.
+- Costs within 1 % are equal, because ONNX Runtime's counts vary; then bytes decide, and then the order below.
+- Where nothing was counted, bytes are the cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from compress.types import Json
+
+EQUAL = 1.01
+REPAIRED = "static_int8 repaired"
+SCHEMES: Mapping[str, Json] = {
+    "float32": {"scheme": "float32"},
+    "float16": {"scheme": "float16"},
+    "dynamic_int8": {"scheme": "dynamic_int8"},
+    "weight_only_int8": {"scheme": "weight_only_int8"},
+    "static_int8": {"scheme": "static_int8"},
+    REPAIRED: {"scheme": "static_int8", "rounding": "learnt", "bias_correction": "calibrated"},
+    "mixed_int8": {"scheme": "mixed_int8"},
+    "qat_int8": {"scheme": "qat_int8"},
+}
+"""Name -> entry of a recipe, from cheap to costly to make; the last two lack what depends on the run."""
+
+ACCURACY = ("accuracy", "accuracy_drop", "macro_f1", "agreement")
+_MENDING = (REPAIRED, "mixed_int8", "qat_int8")
+_FORMATS = {"onnx": "ONNX", "tflite": "TFLite"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """What became of one scheme.
+
+    name: a key of SCHEMES.
+    config: the recipe's entry that makes it.
+    accuracy, size_bytes: format -> of its file; the accuracy is that on the validation split, on the host.
+    instructions: core -> format -> of one inference.
+    broken: metric and words of each limit that it breaks.
+    refused: why it could not be made or run; empty where it was measured.
+    left_out: why it was not tried; empty where it was.
+    """
+
+    name: str
+    config: Json
+    accuracy: Mapping[str, float] = field(default_factory=dict)
+    size_bytes: Mapping[str, int] = field(default_factory=dict)
+    instructions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    broken: tuple[tuple[str, str], ...] = ()
+    refused: str = ""
+    left_out: str = ""
+
+    @property
+    def measured(self) -> bool:
+        """Whether it can be chosen at all."""
+        return not self.refused and not self.left_out
+
+    @property
+    def keeps(self) -> bool:
+        """Whether it can be chosen and keeps all limits."""
+        return self.measured and not self.broken
+
+    @property
+    def verdict(self) -> str:
+        """In two words or three."""
+        if not self.measured:
+            return "not tried" if self.left_out else "refused"
+        return "breaks a limit" if self.broken else "keeps the limits"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """The largest multiple of what float32 has, and where that is: `on cortex-a53 in ONNX`."""
+
+    ratio: float
+    what: Literal["instructions", "bytes"]
+    where: str
+
+    def __str__(self) -> str:
+        """`1.40 times the instructions of float32 on cortex-a53 in ONNX`."""
+        return f"{self.ratio:.2f} times the {self.what} of float32 {self.where}"
+
+
+def find_cost(each: Tried, float32: Tried) -> Cost:
+    """What a scheme that was measured costs."""
+    counted = [
+        Cost(ratio=number / float32.instructions[core][fmt], what="instructions", where=f"on {core} in {_FORMATS[fmt]}")
+        for core, numbers in each.instructions.items()
+        for fmt, number in numbers.items()
+        if fmt in float32.instructions.get(core, {})
+    ]
+    stored = [
+        Cost(ratio=size / float32.size_bytes[fmt], what="bytes", where=f"in {_FORMATS[fmt]}")
+        for fmt, size in each.size_bytes.items()
+    ]
+    return max(counted or stored, key=lambda cost: cost.ratio)
+
+
+def pick(tried: Sequence[Tried]) -> Tried:
+    """The one that costs least of those that keep the limits; where none does, the most accurate.
+
+    Args:
+        tried: float32 first; it was measured, or died on a core.
+    """
+    measured = [each for each in tried if each.measured]
+    keeping = [each for each in measured if each.keeps]
+    if not keeping:
+        return max(measured or tried[:1], key=lambda each: min(each.accuracy.values()))
+    costs = [find_cost(each, tried[0]).ratio for each in keeping]
+    cheap = [each for each, cost in zip(keeping, costs, strict=True) if cost <= min(costs) * EQUAL]
+    least = min(_bytes(each) for each in cheap)
+    return next(each for each in cheap if _bytes(each) <= least * EQUAL)
+
+
+def find_reason_to_skip(name: str, tried: Sequence[Tried]) -> str:
+    """Why a scheme need not be tried after these; empty if it must.
+
+    Repairs, mixed_int8 and qat_int8 give accuracy back, and neither bytes nor instructions: each is tried only while
+    accuracy is all that static_int8 lacks to be chosen.
+    """
+    by_name = {each.name: each for each in tried}
+    if name == "weight_only_int8" and not by_name["dynamic_int8"].accuracy:  # refused, and not for what a core lacks
+        return "as dynamic_int8, it stores linear layers and embeddings, which do little of this network's work"
+    if name not in _MENDING:
+        return ""
+    static, float32 = by_name["static_int8"], tried[0]
+    if static.refused:
+        return "it is static_int8 with other integers, and that was refused"
+    if enough := next((each for each in tried[tried.index(static) :] if each.keeps), None):
+        return f"it would only be more accurate, and {enough.name} keeps the limits"
+    if lost := next((words for metric, words in static.broken if metric not in ACCURACY), None):
+        return f"it mends accuracy alone, and of static_int8 {lost}"
+    if name != "qat_int8" and any(metric in ACCURACY for metric, _ in float32.broken):
+        return "it comes nearer to float32, which breaks a limit on accuracy itself"
+    rival = pick(tried)
+    cost = find_cost(static, float32)
+    if name != "mixed_int8" and rival.keeps and cost.ratio > find_cost(rival, float32).ratio * EQUAL:
+        return f"it has the operators of static_int8, which need {cost}; {rival.name} needs less"
+    return ""
+
+
+def give_reason(each: Tried, chosen: Tried, tried: Sequence[Tried]) -> str:
+    """Why one scheme was chosen, or another instead of it."""
+    if not each.measured:
+        return each.left_out or each.refused
+    if each.broken:
+        broken = "; ".join(words for _, words in each.broken)
+        return f"the most accurate, for none keeps the limits: {broken}" if each is chosen else broken
+    cost, least = find_cost(each, tried[0]), find_cost(chosen, tried[0])
+    if each is chosen:
+        return "the cheapest that keeps the limits" + ("" if each is tried[0] else f": at most {cost}")
+    if cost.ratio > least.ratio * EQUAL:
+        return f"needs {cost}; {chosen.name} at most {least.ratio:.2f} times"
+    if _bytes(each) > _bytes(chosen) * EQUAL:
+        return f"needs as many {cost.what} as {chosen.name}, and more bytes"
+    return f"as {chosen.name}, which is easier to make"
+
+
+def conclude(chosen: Tried, tried: Sequence[Tried]) -> tuple[str, ...]:
+    """The choice in a sentence, and one for each int8 that is right and slower than float32."""
+    if chosen.broken or not chosen.measured:
+        why = chosen.refused or "; ".join(words for _, words in chosen.broken)
+        return (f"auto chose {chosen.name}, the most accurate, for no scheme keeps the limits: {why}.",)
+    keeping = [each for each in tried if each.keeps]
+    if len(keeping) == 1:
+        return (f"auto chose {chosen.name}, which alone keeps the limits.",)
+    cost = find_cost(chosen, tried[0])
+    most = "" if chosen is tried[0] else f": at most {cost}"
+    sentences = [f"auto chose {chosen.name}, the cheapest of {len(keeping)} schemes that keep the limits{most}."]
+    for each in keeping:
+        slower = find_cost(each, tried[0])
+        if each is not chosen and "int8" in each.name and slower.ratio > EQUAL:
+            sentences.append(f"{each.name} needs {slower}, so {chosen.name} was chosen.")
+    return tuple(sentences)
+
+
+def _bytes(each: Tried) -> int:
+    return sum(each.size_bytes.values())

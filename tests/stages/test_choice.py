@@ -1,0 +1,133 @@
+"""Which scheme is best, and what need not be tried: by the rule, on figures made up for each case."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from compress.stages.choice import REPAIRED, SCHEMES, Tried, conclude, find_cost, find_reason_to_skip, give_reason, pick
+
+CORES = ("cortex-a53", "cortex-a76")
+
+
+def tried(name: str, *counts: int, kb: int = 100, accuracy: float = 0.9, **fields: object) -> Tried:
+    """With instructions on both cores in ONNX, then in TFLite; of the same size in both formats."""
+    onnx, tflite = counts[:2], counts[2:]
+    per_core = [dict(zip(("onnx", "tflite"), pair, strict=False)) for pair in zip(onnx, tflite, strict=False)]
+    return Tried(
+        name=name,
+        config={"scheme": name},
+        accuracy={"onnx": accuracy, "tflite": accuracy},
+        size_bytes={"onnx": 1000 * kb, "tflite": 1000 * kb},
+        instructions=dict(zip(CORES, per_core, strict=False)),
+        **fields,  # type: ignore[arg-type]
+    )
+
+
+FLOAT32 = tried("float32", 1000, 1000, 1000, 1000, kb=400)
+FLOAT16 = tried("float16", 1002, 1000, 1000, 999, kb=200)
+BROKEN = (("accuracy_drop", "accuracy_drop 0.0312 of student-auto.onnx is above 0.0050"),)
+
+
+def test_the_dearest_core_and_format_is_the_cost() -> None:
+    """0.4 in three places does not pay for 1.4 in the fourth."""
+    static = tried("static_int8", 1400, 400, 400, 400)
+    cost = find_cost(static, FLOAT32)
+    assert (cost.ratio, str(cost)) == (1.4, "1.40 times the instructions of float32 on cortex-a53 in ONNX")
+    assert pick([FLOAT32, FLOAT16, static]) is FLOAT16
+    said = conclude(FLOAT16, [FLOAT32, FLOAT16, static])
+    assert said == (
+        "auto chose float16, the cheapest of 3 schemes that keep the limits: at most 1.00 times the instructions of"
+        " float32 on cortex-a53 in ONNX.",
+        "static_int8 needs 1.40 times the instructions of float32 on cortex-a53 in ONNX, so float16 was chosen.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("others", "chosen"),
+    [
+        ([tried("static_int8", 500, 500, 500, 500)], "static_int8"),
+        ([tried("static_int8", 500, 500, 500, 500, broken=BROKEN)], "float16"),
+        ([tried("static_int8", 500, 500, 500, 500, refused="illegal instruction")], "float16"),
+        ([tried("static_int8", 996, 996, 996, 996)], "static_int8"),  # as cheap, and smaller
+        ([tried("static_int8", 996, 996, 996, 996, kb=300)], "float16"),
+        ([tried("a", 500, 500, 500, 500), tried("b", 499, 499, 499, 499)], "a"),  # the same: the first
+        ([tried("a", 500, 500, 500, 500), tried("b", 490, 490, 490, 490)], "b"),
+        ([tried("a", 500, 500, 500, 500, kb=90), tried("b", 500, 500, 500, 500, kb=80)], "b"),
+    ],
+)
+def test_fewest_instructions_then_fewest_bytes_then_the_easiest(others: list[Tried], chosen: str) -> None:
+    assert pick([FLOAT32, FLOAT16, *others]).name == chosen
+
+
+def test_without_counts_bytes_are_the_cost() -> None:
+    every = [dataclasses.replace(each, instructions={}) for each in (FLOAT32, FLOAT16, tried("static_int8"))]
+    assert pick(every).name == "static_int8"
+    assert str(find_cost(every[2], every[0])) == "0.25 times the bytes of float32 in ONNX"
+
+
+def test_where_none_keeps_the_limits_the_most_accurate_is_chosen_and_said() -> None:
+    every = [
+        dataclasses.replace(FLOAT32, broken=BROKEN),
+        tried("float16", 1, 1, 1, 1, accuracy=0.91, broken=BROKEN),
+        tried("static_int8", 1, 1, 1, 1, accuracy=0.92, refused="dies on cortex-a53"),
+    ]
+    chosen = pick(every)
+    assert chosen.name == "float16"
+    assert conclude(chosen, every) == (
+        f"auto chose float16, the most accurate, for no scheme keeps the limits: {BROKEN[0][1]}.",
+    )
+
+
+STATIC = tried("static_int8", 500, 500, 500, 500)
+LOSSY = dataclasses.replace(STATIC, broken=BROKEN)
+SLOW = tried("static_int8", 1400, 400, 400, 400, broken=BROKEN)
+BIG = dataclasses.replace(STATIC, broken=(("size_bytes", "size_bytes 9 of student-auto.onnx is above 8"),))
+REFUSED = Tried(name="static_int8", config={}, refused="no")
+
+
+@pytest.mark.parametrize(
+    ("every", "skipped"),
+    [
+        ([FLOAT32, LOSSY], {}),
+        ([FLOAT32, STATIC], dict.fromkeys((REPAIRED, "mixed_int8", "qat_int8"), "static_int8 keeps the limits")),
+        ([FLOAT32, LOSSY, tried(REPAIRED, 500, 500, 500, 500)], {"qat_int8": f"{REPAIRED} keeps the limits"}),
+        ([FLOAT32, BIG], dict.fromkeys((REPAIRED, "mixed_int8", "qat_int8"), "is above 8")),
+        ([FLOAT32, REFUSED], dict.fromkeys((REPAIRED, "mixed_int8", "qat_int8"), "was refused")),
+        ([FLOAT32, SLOW], dict.fromkeys((REPAIRED, "qat_int8"), "1.40 times the instructions of float32")),
+        (  # training may better the student, rounding better may not
+            [dataclasses.replace(FLOAT32, broken=BROKEN), LOSSY],
+            dict.fromkeys((REPAIRED, "mixed_int8"), "float32, which breaks a limit"),
+        ),
+    ],
+)
+def test_what_cannot_win_any_more_is_not_tried(every: list[Tried], skipped: dict[str, str]) -> None:
+    for name in (REPAIRED, "mixed_int8", "qat_int8"):
+        if name not in {each.name for each in every}:
+            reason = find_reason_to_skip(name, every)
+            assert skipped[name] in reason if name in skipped else reason == ""
+
+
+def test_every_scheme_has_a_reason() -> None:
+    every = [
+        FLOAT32,
+        FLOAT16,
+        STATIC,
+        dataclasses.replace(LOSSY, name=REPAIRED),
+        Tried(name="x", config={}, refused="no"),
+    ]
+    reasons = [give_reason(each, STATIC, every) for each in every]
+    assert reasons == [
+        "needs 1.00 times the instructions of float32 on cortex-a53 in ONNX; static_int8 at most 0.50 times",
+        "needs 1.00 times the instructions of float32 on cortex-a53 in ONNX; static_int8 at most 0.50 times",
+        "the cheapest that keeps the limits: at most 0.50 times the instructions of float32 on cortex-a53 in ONNX",
+        BROKEN[0][1],
+        "no",
+    ]
+    assert give_reason(FLOAT32, FLOAT16, every) == "needs as many instructions as float16, and more bytes"
+
+
+def test_schemes_stand_from_cheap_to_costly_and_what_trains_is_last() -> None:
+    assert list(SCHEMES)[:2] == ["float32", "float16"]
+    assert list(SCHEMES)[-4:] == ["static_int8", REPAIRED, "mixed_int8", "qat_int8"]
