@@ -154,6 +154,8 @@ def give_reason(each: Tried, chosen: Tried, tried: Sequence[Tried]) -> str:
     cost, least = find_cost(each, tried[0]), find_cost(chosen, tried[0])
     if each is chosen:
         return "the cheapest that keeps the limits" + ("" if each is tried[0] else f": at most {cost}")
+    if cost.ratio > least.ratio * EQUAL and each is tried[0]:
+        return f"{chosen.name} needs less: at most {least}"
     if cost.ratio > least.ratio * EQUAL:
         return f"needs {cost}; {chosen.name} at most {least.ratio:.2f} times"
     if _bytes(each) > _bytes(chosen) * EQUAL:

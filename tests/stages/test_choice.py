@@ -6,7 +6,19 @@ import dataclasses
 
 import pytest
 
+from compress.quantize import (
+    DynamicInt8,
+    Float16,
+    Float32,
+    LearntRounding,
+    MixedInt8,
+    QATInt8,
+    StaticInt8,
+    WeightOnlyInt8,
+)
+from compress.recipe import QuantizeConfig
 from compress.stages.choice import REPAIRED, SCHEMES, Tried, conclude, find_cost, find_reason_to_skip, give_reason, pick
+from compress.stages.schemes import read_scheme
 
 CORES = ("cortex-a53", "cortex-a76")
 
@@ -92,7 +104,10 @@ REFUSED = Tried(name="static_int8", config={}, refused="no")
     [
         ([FLOAT32, LOSSY], {}),
         ([FLOAT32, STATIC], dict.fromkeys((REPAIRED, "mixed_int8", "qat_int8"), "static_int8 keeps the limits")),
-        ([FLOAT32, LOSSY, tried(REPAIRED, 500, 500, 500, 500)], {"qat_int8": f"{REPAIRED} keeps the limits"}),
+        (
+            [FLOAT32, LOSSY, tried(REPAIRED, 500, 500, 500, 500)],
+            dict.fromkeys(("mixed_int8", "qat_int8"), f"{REPAIRED} keeps"),
+        ),
         ([FLOAT32, BIG], dict.fromkeys((REPAIRED, "mixed_int8", "qat_int8"), "is above 8")),
         ([FLOAT32, REFUSED], dict.fromkeys((REPAIRED, "mixed_int8", "qat_int8"), "was refused")),
         ([FLOAT32, SLOW], dict.fromkeys((REPAIRED, "qat_int8"), "1.40 times the instructions of float32")),
@@ -109,6 +124,13 @@ def test_what_cannot_win_any_more_is_not_tried(every: list[Tried], skipped: dict
             assert skipped[name] in reason if name in skipped else reason == ""
 
 
+def test_weights_alone_are_stored_where_dynamic_int8_makes_sense() -> None:
+    dynamic = tried("dynamic_int8", 900, 900, 900, 900)
+    assert find_reason_to_skip("weight_only_int8", [FLOAT32, FLOAT16, dynamic]) == ""
+    refused = Tried(name="dynamic_int8", config={}, refused="3 convolutions do 97 % of the multiply-accumulates")
+    assert "little of this network's work" in find_reason_to_skip("weight_only_int8", [FLOAT32, FLOAT16, refused])
+
+
 def test_every_scheme_has_a_reason() -> None:
     every = [
         FLOAT32,
@@ -119,7 +141,7 @@ def test_every_scheme_has_a_reason() -> None:
     ]
     reasons = [give_reason(each, STATIC, every) for each in every]
     assert reasons == [
-        "needs 1.00 times the instructions of float32 on cortex-a53 in ONNX; static_int8 at most 0.50 times",
+        "static_int8 needs less: at most 0.50 times the instructions of float32 on cortex-a53 in ONNX",
         "needs 1.00 times the instructions of float32 on cortex-a53 in ONNX; static_int8 at most 0.50 times",
         "the cheapest that keeps the limits: at most 0.50 times the instructions of float32 on cortex-a53 in ONNX",
         BROKEN[0][1],
@@ -128,6 +150,18 @@ def test_every_scheme_has_a_reason() -> None:
     assert give_reason(FLOAT32, FLOAT16, every) == "needs as many instructions as float16, and more bytes"
 
 
-def test_schemes_stand_from_cheap_to_costly_and_what_trains_is_last() -> None:
-    assert list(SCHEMES)[:2] == ["float32", "float16"]
-    assert list(SCHEMES)[-4:] == ["static_int8", REPAIRED, "mixed_int8", "qat_int8"]
+def test_every_scheme_is_an_entry_of_a_recipe() -> None:
+    """The last two with what the run adds; from cheap to costly, and what trains is last."""
+    train = {"epochs": 1, "batch_size": 8, "learning_rate": 1e-3}
+    added: dict[str, object] = {"mixed_int8": {"agreement": 0.9}, "qat_int8": {"train": train}}
+    entries = [QuantizeConfig.model_validate({**entry, **added.get(name, {})}) for name, entry in SCHEMES.items()]  # type: ignore[dict-item]
+    assert [read_scheme(entry) for entry in entries] == [
+        Float32(),
+        Float16(),
+        DynamicInt8(),
+        WeightOnlyInt8(),
+        StaticInt8(),
+        StaticInt8(rounding=LearntRounding(), bias_correction="calibrated"),
+        MixedInt8(agreement=0.9),
+        QATInt8(),
+    ]
