@@ -56,9 +56,9 @@ def _rows(each: Json, cores: Sequence[str]) -> list[tuple[Cell, ...]]:
 def _reading(found: Json) -> str:
     limits = dict.fromkeys(_limit(Budget(**each)) for each in found["limits"])
     return (
-        f"Accuracy on {found['images']:,} images of the validation split, on the host; no test image took part. Limits"
-        f" there: {'; '.join(limits)}. A scheme costs what its dearest core and format does, as a multiple of float32's"
-        " instructions, or of its bytes where none were counted; within 1 % it is the same."
+        f"Accuracy on {found['images']:,} images of the validation split, on the host; no test image took part."
+        f" Limits there: {'; '.join(limits)}. A scheme costs the geometric mean, over cores and formats, of its"
+        " instructions as a multiple of float32's, or of its bytes where none were counted; within 1 % it is the same."
     )
 
 

@@ -1,13 +1,13 @@
 """Which of the schemes that `auto` tried is the best, and why, in words. Nothing is run here; choose.py does.
 
-- A scheme costs what its dearest place does: of all cores and formats, the one where its instructions are the largest
-  multiple of float32's. So one phone's speed is never paid for with another's.
+- A scheme costs the geometric mean, over all cores and formats, of its instructions as a multiple of float32's.
 - Costs within 1 % are equal, because ONNX Runtime's counts vary; then bytes decide, and then the order below.
 - Where nothing was counted, bytes are the cost.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -75,30 +75,47 @@ class Tried:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """The largest multiple of what float32 has, and where that is: `on cortex-a53 in ONNX`."""
+    """What a scheme needs, as a multiple of float32's.
 
-    ratio: float
+    places: each core and format, such as `on cortex-a53 in ONNX` -> the multiple there; at least one.
+    """
+
     what: Literal["instructions", "bytes"]
-    where: str
+    places: Mapping[str, float]
+
+    @property
+    def ratio(self) -> float:
+        """The geometric mean."""
+        return math.prod(self.places.values()) ** (1 / len(self.places))
+
+    @property
+    def dearest(self) -> str:
+        """The place with the largest multiple."""
+        return max(self.places, key=lambda place: self.places[place])
+
+    def at(self, place: str) -> str:
+        """`1.40 times the instructions of float32 on cortex-a53 in ONNX`."""
+        return f"{self.places[place]:.2f} times the {self.what} of float32 {place}"
 
     def __str__(self) -> str:
-        """`1.40 times the instructions of float32 on cortex-a53 in ONNX`."""
-        return f"{self.ratio:.2f} times the {self.what} of float32 {self.where}"
+        """The same of the only place, or of the mean."""
+        if len(self.places) == 1:
+            return self.at(self.dearest)
+        return f"{self.ratio:.2f} times the {self.what} of float32 on average"
 
 
 def find_cost(each: Tried, float32: Tried) -> Cost:
     """What a scheme that was measured costs."""
-    counted = [
-        Cost(ratio=number / float32.instructions[core][fmt], what="instructions", where=f"on {core} in {_FORMATS[fmt]}")
+    counted = {
+        f"on {core} in {_FORMATS[fmt]}": number / float32.instructions[core][fmt]
         for core, numbers in each.instructions.items()
         for fmt, number in numbers.items()
         if fmt in float32.instructions.get(core, {})
-    ]
-    stored = [
-        Cost(ratio=size / float32.size_bytes[fmt], what="bytes", where=f"in {_FORMATS[fmt]}")
-        for fmt, size in each.size_bytes.items()
-    ]
-    return max(counted or stored, key=lambda cost: cost.ratio)
+    }
+    if counted:
+        return Cost(what="instructions", places=counted)
+    stored = {f"in {_FORMATS[fmt]}": size / float32.size_bytes[fmt] for fmt, size in each.size_bytes.items()}
+    return Cost(what="bytes", places=stored)
 
 
 def pick(tried: Sequence[Tried]) -> Tried:
@@ -140,7 +157,7 @@ def find_reason_to_skip(name: str, tried: Sequence[Tried]) -> str:
     rival = pick(tried)
     cost = find_cost(static, float32)
     if name != "mixed_int8" and rival.keeps and cost.ratio > find_cost(rival, float32).ratio * EQUAL:
-        return f"it has the operators of static_int8, which need {cost}; {rival.name} needs less"
+        return f"it has the operators of static_int8, which need {cost}, and {rival.name} needs less"
     return ""
 
 
@@ -153,31 +170,32 @@ def give_reason(each: Tried, chosen: Tried, tried: Sequence[Tried]) -> str:
         return f"the most accurate, for none keeps the limits: {broken}" if each is chosen else broken
     cost, least = find_cost(each, tried[0]), find_cost(chosen, tried[0])
     if each is chosen:
-        return "the cheapest that keeps the limits" + ("" if each is tried[0] else f": at most {cost}")
+        return "the cheapest that keeps the limits" + ("" if each is tried[0] else f": {cost}")
     if cost.ratio > least.ratio * EQUAL and each is tried[0]:
-        return f"{chosen.name} needs less: at most {least}"
+        return f"{chosen.name} needs less: {least}"
     if cost.ratio > least.ratio * EQUAL:
-        return f"needs {cost}; {chosen.name} at most {least.ratio:.2f} times"
+        return f"needs {cost}; {chosen.name} {least.ratio:.2f} times"
     if _bytes(each) > _bytes(chosen) * EQUAL:
         return f"needs as many {cost.what} as {chosen.name}, and more bytes"
     return f"as {chosen.name}, which is easier to make"
 
 
 def conclude(chosen: Tried, tried: Sequence[Tried]) -> tuple[str, ...]:
-    """The choice in a sentence, and one for each int8 that is right and slower than float32."""
+    """The choice in a sentence, and one for each int8 that is accurate enough and loses to float32 somewhere."""
     if chosen.broken or not chosen.measured:
         why = chosen.refused or "; ".join(words for _, words in chosen.broken)
         return (f"auto chose {chosen.name}, the most accurate, for no scheme keeps the limits: {why}.",)
     keeping = [each for each in tried if each.keeps]
     if len(keeping) == 1:
         return (f"auto chose {chosen.name}, which alone keeps the limits.",)
-    cost = find_cost(chosen, tried[0])
-    most = "" if chosen is tried[0] else f": at most {cost}"
+    most = "" if chosen is tried[0] else f": {find_cost(chosen, tried[0])}"
     sentences = [f"auto chose {chosen.name}, the cheapest of {len(keeping)} schemes that keep the limits{most}."]
     for each in keeping:
-        slower = find_cost(each, tried[0])
-        if each is not chosen and "int8" in each.name and slower.ratio > EQUAL:
-            sentences.append(f"{each.name} needs {slower}, so {chosen.name} was chosen.")
+        cost = find_cost(each, tried[0])
+        if "int8" in each.name and cost.places[cost.dearest] > EQUAL:
+            then = "and makes up for it elsewhere" if each is chosen else f"so {chosen.name} was chosen"
+            if each is chosen or cost.ratio > EQUAL:
+                sentences.append(f"{each.name} needs {cost.at(cost.dearest)}, {then}.")
     return tuple(sentences)
 
 
