@@ -120,7 +120,7 @@ def _choose(run: Run, trials: Trials, without_cores: str = "") -> Choice:
             "processor": machine_facts()["processor"],
         },
         inputs=inputs,
-        code=(*(f"compress.{room}" for room in _ROOMS), *(model.call.module for model in models.values())),
+        code=(__name__, *(f"compress.{room}" for room in _ROOMS), *(model.call.module for model in models.values())),
         libraries=(*LIBRARIES, "scipy"),
     )
 

@@ -211,8 +211,11 @@ class Trials:
 def _describe(verdict: Verdict) -> str:
     """`accuracy_drop 0.0312 of student-auto.onnx is above 0.0050`."""
     assert verdict.value is not None
-    unit = "ratio" if verdict.budget.relative_to is not None else METRICS[verdict.budget.metric]
+    budget = verdict.budget
+    unit = "ratio" if budget.relative_to is not None else METRICS[budget.metric]
     digits = decimals(unit, verdict.value - verdict.limit, verdict.limit)
     value, limit = (exact(number, unit, digits) for number in (verdict.value, verdict.limit))
-    side = "above" if verdict.budget.at_most is not None else "below"
-    return f"{verdict.budget.metric} {value} of {verdict.artifact} is {side} {limit}"
+    where = f" on {budget.target}" if budget.target else ""
+    where += f" relative to {budget.relative_to}" if budget.relative_to else ""
+    side = "above" if budget.at_most is not None else "below"
+    return f"{budget.metric} {value} of {verdict.artifact}{where} is {side} {limit}"
