@@ -186,17 +186,23 @@ def conclude(chosen: Tried, tried: Sequence[Tried]) -> tuple[str, ...]:
         why = chosen.refused or "; ".join(words for _, words in chosen.broken)
         return (f"auto chose {chosen.name}, the most accurate, for no scheme keeps the limits: {why}.",)
     keeping = [each for each in tried if each.keeps]
-    if len(keeping) == 1:
-        return (f"auto chose {chosen.name}, which alone keeps the limits.",)
-    most = "" if chosen is tried[0] else f": {find_cost(chosen, tried[0])}"
-    sentences = [f"auto chose {chosen.name}, the cheapest of {len(keeping)} schemes that keep the limits{most}."]
-    for each in keeping:
-        cost = find_cost(each, tried[0])
-        if "int8" in each.name and cost.places[cost.dearest] > EQUAL:
-            then = "and makes up for it elsewhere" if each is chosen else f"so {chosen.name} was chosen"
-            if each is chosen or cost.ratio > EQUAL:
-                sentences.append(f"{each.name} needs {cost.at(cost.dearest)}, {then}.")
-    return tuple(sentences)
+    among = f"the cheapest of {len(keeping)} schemes that keep" if len(keeping) > 1 else "which alone keeps"
+    cost = "" if chosen is tried[0] else f": {find_cost(chosen, tried[0])}"
+    losses = (_tell_loss(each, chosen, tried[0]) for each in keeping if "int8" in each.name)
+    return (f"auto chose {chosen.name}, {among} the limits{cost}.", *filter(None, losses))
+
+
+def _tell_loss(each: Tried, chosen: Tried, float32: Tried) -> str:
+    """Where it needs more than float32, if it was chosen all the same, or was not for that reason."""
+    cost = find_cost(each, float32)
+    if cost.places[cost.dearest] <= EQUAL:
+        return ""
+    if each is chosen:
+        return f"{each.name} needs {cost.at(cost.dearest)}, and less elsewhere."
+    mean = f", {cost.ratio:.2f} times on average" if len(cost.places) > 1 else ""
+    return (
+        f"{each.name} needs {cost.at(cost.dearest)}{mean}, so {chosen.name} was chosen." if cost.ratio > EQUAL else ""
+    )
 
 
 def _bytes(each: Tried) -> int:

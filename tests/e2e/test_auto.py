@@ -189,10 +189,8 @@ def made_up(few: object, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_int8_that_is_slower_on_one_core_loses_and_that_is_said(folder: Path) -> None:
     ran = execute(folder, "auto", cores=(CORE, "cortex-a76"))
     assert ran.choice["chosen"] == "float32"
-    assert (
-        f"static_int8 needs 1.40 times the instructions of float32 on {CORE} in ONNX, so float32 was chosen."
-        in ran.shown
-    )
+    lost = f"static_int8 needs 1.40 times the instructions of float32 on {CORE} in ONNX, 1.12 times on average,"
+    assert f"{lost} so float32 was chosen." in ran.shown
 
 
 @pytest.mark.usefixtures("made_up")
