@@ -195,14 +195,11 @@ def conclude(chosen: Tried, tried: Sequence[Tried]) -> tuple[str, ...]:
 def _tell_loss(each: Tried, chosen: Tried, float32: Tried) -> str:
     """Where it needs more than float32, if it was chosen all the same, or was not for that reason."""
     cost = find_cost(each, float32)
-    if cost.places[cost.dearest] <= EQUAL:
-        return ""
+    lost, several = f"{each.name} needs {cost.at(cost.dearest)}", len(cost.places) > 1
     if each is chosen:
-        return f"{each.name} needs {cost.at(cost.dearest)}, and less elsewhere."
-    mean = f", {cost.ratio:.2f} times on average" if len(cost.places) > 1 else ""
-    return (
-        f"{each.name} needs {cost.at(cost.dearest)}{mean}, so {chosen.name} was chosen." if cost.ratio > EQUAL else ""
-    )
+        return f"{lost}, and less elsewhere." if several and cost.places[cost.dearest] > EQUAL else ""
+    mean = f", {cost.ratio:.2f} times on average" if several else ""
+    return f"{lost}{mean}, so {chosen.name} was chosen." if cost.ratio > EQUAL else ""
 
 
 def _bytes(each: Tried) -> int:
