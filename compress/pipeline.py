@@ -22,6 +22,7 @@ from compress.stages.emulate import find_runtimes
 from compress.stages.evaluate import Emulated, FailedOnCore, emulate, host_outputs, time_on_host
 from compress.stages.export import Exported, export_model, weights_artifact
 from compress.stages.measurements import measure
+from compress.stages.over_adb import check_tools
 from compress.stages.plan import check_calibration_split, check_plan, note_small_test, read_transfer_set
 from compress.stages.provenance import provenance
 from compress.stages.schemes import read_scheme
@@ -34,7 +35,8 @@ from compress.stages.teach import (
     obtain_teachers,
     tune_student,
 )
-from compress.stages.train import Trained, classify_test, train_alone, train_model
+from compress.stages.train import classify_test, train_alone, train_model
+from compress.stages.trained import Trained
 from compress.stages.tune import Tuned
 from compress.store import Store, folder_lock
 from compress.tasks import Task
@@ -116,6 +118,7 @@ def _prepare(recipe: Recipe, home: Path, progress: Progress) -> Run:
 def _train(run: Run) -> tuple[tuple[Trained, ...], tuple[Tuned, ...], Choice | None]:
     """The teacher, the student, and whatever else was trained; the student trained on for int8; what `auto` chose."""
     config = run.recipe.student
+    check_tools(run)
     transfer = read_transfer_set(run)
     check_calibration_split(run)
     callables = obtain_callables(run)

@@ -19,7 +19,7 @@ from compress.quantize import Scheme, finish, quantize
 from compress.recipe import artifact_name
 from compress.recipe.quantization import Scheme as SchemeName
 from compress.stages.context import Run, Step, execute_step
-from compress.stages.train import Trained
+from compress.stages.trained import Trained
 from compress.stages.tune import Tuned
 from compress.store import file_sha256
 from compress.targets import open_session
@@ -85,7 +85,7 @@ def export_model(
             "compress.quantize",
             "compress.export",
             __name__,
-            "compress.stages.train",  # loads the model
+            "compress.stages.trained",  # loads the model
             "compress.stages.tune",
             "compress.distill",  # whose Normalized becomes part of the file
             trained.call.module,

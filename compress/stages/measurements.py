@@ -20,7 +20,7 @@ from compress.stages.elsewhere import SPLIT, measure_device, measure_emulated, m
 from compress.stages.emulate import Emulated, FailedOnCore
 from compress.stages.export import Exported
 from compress.stages.on_device import OnDevice
-from compress.stages.train import Trained
+from compress.stages.trained import Trained
 from compress.targets import decode
 from compress.types import METRICS, Json, Measurement
 

@@ -15,7 +15,7 @@ from compress.quantize import check_calibration, check_exemptions
 from compress.recipe import ModelCall, MoreTeacherConfig, NormalizeConfig, TeacherConfig
 from compress.stages.context import Run, blame, build_call
 from compress.stages.teach import read_distillation
-from compress.stages.train import build_model
+from compress.stages.trained import build_model
 from compress.types import CALIBRATED
 
 

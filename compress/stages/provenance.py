@@ -13,7 +13,7 @@ from compress import __version__
 from compress.distill import choose_device, world_size
 from compress.stages.context import Run
 from compress.stages.export import Exported
-from compress.stages.train import Trained, describe_training
+from compress.stages.trained import Trained, describe_training
 from compress.types import Json
 
 LIBRARIES = (

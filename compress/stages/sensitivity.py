@@ -14,7 +14,7 @@ from compress.quantize import StaticInt8, measure_sensitivity, measure_whole, pr
 from compress.recipe import QuantizeConfig
 from compress.stages.context import Run, Step, execute_step
 from compress.stages.schemes import read_static_scheme
-from compress.stages.train import Trained
+from compress.stages.trained import Trained
 from compress.types import CALIBRATED, MOST_SQNR_DB, Json
 
 IMAGES = 32
@@ -43,7 +43,7 @@ def measure_layers(run: Run, student: Trained, entries: Sequence[QuantizeConfig]
         title="round the student layer by layer",
         config={"model": student.describe(), "scheme": dataclasses.asdict(scheme), "images": IMAGES},
         inputs={"student": student.sha256, "calibration": run.task.calibration.sha256},
-        code=("compress.quantize", __name__, "compress.stages.train", student.call.module),
+        code=("compress.quantize", __name__, "compress.stages.trained", student.call.module),
         libraries=("torch",),
     )
 
