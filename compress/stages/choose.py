@@ -19,7 +19,7 @@ from compress.recipe import QuantizeConfig
 from compress.stages.context import Run, Step, execute_step
 from compress.stages.emulate import find_runtimes
 from compress.stages.provenance import LIBRARIES
-from compress.stages.train import Trained
+from compress.stages.trained import Trained
 from compress.stages.trials import Trials, read_limits
 from compress.stages.tune import Tuned
 from compress.targets import arm64

@@ -28,7 +28,7 @@ from compress.stages.evaluate import host_outputs
 from compress.stages.export import Exported, export_model
 from compress.stages.measurements import OnHost, compare_formats, measure_file, read_outputs
 from compress.stages.schemes import read_scheme
-from compress.stages.train import Trained
+from compress.stages.trained import Trained
 from compress.stages.tune import Tuned
 from compress.types import METRICS, Budget, Json, Measurement, Verdict
 from compress.units import decimals, exact
