@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -138,7 +139,7 @@ def find_reason_to_skip(name: str, tried: Sequence[Tried]) -> str:
     """Why a scheme need not be tried after these; empty if it must.
 
     Repairs, mixed_int8 and qat_int8 give accuracy back, and neither bytes nor instructions: each is tried only while
-    accuracy is all that static_int8 lacks to be chosen.
+    accuracy is all that static_int8 lacks; and those with its very operators only if it would be chosen with it.
     """
     by_name = {each.name: each for each in tried}
     if name == "weight_only_int8" and not by_name["dynamic_int8"].accuracy:  # refused, and not for what a core lacks
@@ -148,16 +149,17 @@ def find_reason_to_skip(name: str, tried: Sequence[Tried]) -> str:
     static, float32 = by_name["static_int8"], tried[0]
     if static.refused:
         return "it is static_int8 with other integers, and that was refused"
-    if enough := next((each for each in tried[tried.index(static) :] if each.keeps), None):
+    if enough := next((each for each in tried if each.keeps and each.name in ("static_int8", REPAIRED)), None):
         return f"it would only be more accurate, and {enough.name} keeps the limits"
     if lost := next((words for metric, words in static.broken if metric not in ACCURACY), None):
         return f"it mends accuracy alone, and of static_int8 {lost}"
     if name != "qat_int8" and any(metric in ACCURACY for metric, _ in float32.broken):
         return "it comes nearer to float32, which breaks a limit on accuracy itself"
-    rival = pick(tried)
-    cost = find_cost(static, float32)
-    if name != "mixed_int8" and rival.keeps and cost.ratio > find_cost(rival, float32).ratio * EQUAL:
-        return f"it has the operators of static_int8, which need {cost}, and {rival.name} needs less"
+    accurate = dataclasses.replace(static, broken=())
+    rival = pick([*tried, accurate])
+    if name != "mixed_int8" and rival is not accurate:
+        cost = find_cost(static, float32)
+        return f"it has the operators of static_int8, which need {cost}, and {rival.name} needs no more"
     return ""
 
 

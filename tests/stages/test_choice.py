@@ -115,6 +115,7 @@ def test_where_none_keeps_the_limits_the_most_accurate_is_chosen_and_said() -> N
 
 STATIC = tried("static_int8", 500, 500, 500, 500)
 LOSSY = dataclasses.replace(STATIC, broken=BROKEN)
+REPAIRED_TOO = dataclasses.replace(LOSSY, name=REPAIRED)
 SLOW = tried("static_int8", 1400, 1400, 1400, 1400, broken=BROKEN)
 BIG = dataclasses.replace(STATIC, broken=(("size_bytes", "size_bytes 9 of student-auto.onnx is above 8"),))
 REFUSED = Tried(name="static_int8", config={}, refused="no")
@@ -128,6 +129,12 @@ REFUSED = Tried(name="static_int8", config={}, refused="no")
         (
             [FLOAT32, LOSSY, tried(REPAIRED, 500, 500, 500, 500)],
             dict.fromkeys(("mixed_int8", "qat_int8"), f"{REPAIRED} keeps"),
+        ),
+        # trained, it may be as accurate as mixed_int8 and cheaper
+        ([FLOAT32, LOSSY, REPAIRED_TOO, tried("mixed_int8", 900, 900, 900, 900)], {}),
+        (
+            [FLOAT32, LOSSY, REPAIRED_TOO, tried("mixed_int8", 502, 502, 502, 502)],
+            {"qat_int8": "mixed_int8 needs no more"},
         ),
         ([FLOAT32, BIG], dict.fromkeys((REPAIRED, "mixed_int8", "qat_int8"), "is above 8")),
         ([FLOAT32, REFUSED], dict.fromkeys((REPAIRED, "mixed_int8", "qat_int8"), "was refused")),
