@@ -21,7 +21,7 @@ from compress.export.audit import audit_in_child
 from compress.store import file_sha256
 from compress.targets import Session, arm64, core_names, open_session
 from compress.targets.adb import AdbDevice, Phone
-from compress.targets.addresses import FORMS, DeviceOptions, is_address, read_address
+from compress.targets.addresses import FORMS, DeviceOptions, is_address, read_address, refuse_idle_options
 from compress.targets.ssh import SshDevice, SshSession, open_device
 from compress.types import Artifact, Format, Json, Measurement, Precision, TensorSpec
 
@@ -126,7 +126,9 @@ def _find_devices(
     for target in targets:
         if target not in known and not is_address(target):
             raise RecipeError(f"--target {target}: unknown; expected one of {', '.join(known)}, {FORMS}")
-    return {target: read_address(target, options, timeout_s) for target in targets if is_address(target)}
+    devices = {target: read_address(target, options, timeout_s) for target in targets if is_address(target)}
+    refuse_idle_options(options, devices.values())
+    return devices
 
 
 def _refuse_dead(file: Path, target: str, outputs: NDArray[np.generic]) -> None:

@@ -13,13 +13,16 @@ from compress.errors import DataError, ToolError
 from compress.gate import judge
 from compress.progress import Progress
 from compress.quantize import Float32
-from compress.recipe import Recipe
+from compress.recipe import QuantizeConfig, Recipe
 from compress.run_folder import check_folder, write_run
+from compress.stages.choose import Choice, Settled, choose_scheme, settle
 from compress.stages.context import Run, build_call
 from compress.stages.devices import measure_on_devices
+from compress.stages.emulate import find_runtimes
 from compress.stages.evaluate import Emulated, FailedOnCore, emulate, host_outputs, time_on_host
 from compress.stages.export import Exported, export_model, weights_artifact
 from compress.stages.measurements import measure
+from compress.stages.over_adb import check_tools
 from compress.stages.plan import check_calibration_split, check_plan, note_small_test, read_transfer_set
 from compress.stages.predict import predict_latencies
 from compress.stages.provenance import provenance
@@ -33,10 +36,10 @@ from compress.stages.teach import (
     obtain_teachers,
     tune_student,
 )
-from compress.stages.train import Trained, classify_test, train_alone, train_model
+from compress.stages.train import classify_test, train_alone, train_model
+from compress.stages.trained import Trained
 from compress.stages.tune import Tuned
 from compress.store import Store, folder_lock
-from compress.targets import arm64
 from compress.tasks import Task
 from compress.types import Results
 
@@ -57,10 +60,11 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
     with folder_lock(folder):
         run = _prepare(recipe, home, progress)
         with open_world(choose_device().name) as world:
-            trained, tuned = _train(dataclasses.replace(run, world=world))
-        sensitivity = measure_layers(run, trained[1])
-        exported = _export(run, trained, tuned)
-        outputs = {each.artifact.sha256: host_outputs(run, each) for each in exported}
+            trained, tuned, choice = _train(dataclasses.replace(run, world=world))
+        settled = settle(run.recipe.quantize, tuned, choice)
+        sensitivity = measure_layers(run, trained[1], [each.config for each in settled])
+        exported = _export(run, trained, settled)
+        outputs = {each.artifact.sha256: host_outputs(run, each, run.task.test) for each in exported}
         emulated, failed, notes = _emulate(run, exported)
         predicted, phone_notes = predict_latencies(run, exported)
         devices, device_notes = measure_on_devices(run, exported)
@@ -76,8 +80,8 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
             measurements=measurements,
             verdicts=judge(recipe.budgets, artifacts, measurements),
             audits={each.artifact.sha256: each.audit for each in exported},
-            provenance=provenance(run, trained, exported, sensitivity),
-            notes=(*note_small_test(run), *notes, *phone_notes, *device_notes),
+            provenance=provenance(run, trained, exported, sensitivity, choice.record if choice else None),
+            notes=(*note_small_test(run), *(choice.notes if choice else ()), *notes, *phone_notes, *device_notes),
         )
         models = {each.artifact.path: each.file for each in exported}
         models |= {artifact.path: each.path for artifact, each in zip(weights, trained, strict=True)}
@@ -114,9 +118,10 @@ def _prepare(recipe: Recipe, home: Path, progress: Progress) -> Run:
     return Run(recipe=recipe, task=task, store=Store(home / "store", progress.note), home=home, progress=progress)
 
 
-def _train(run: Run) -> tuple[tuple[Trained, ...], tuple[Tuned, ...]]:
-    """The teacher, the student, and then whatever else was trained; and the student trained on for int8."""
+def _train(run: Run) -> tuple[tuple[Trained, ...], tuple[Tuned, ...], Choice | None]:
+    """The teacher, the student, and whatever else was trained; the student trained on for int8; what `auto` chose."""
     config = run.recipe.student
+    check_tools(run)
     transfer = read_transfer_set(run)
     check_calibration_split(run)
     callables = obtain_callables(run)
@@ -126,8 +131,21 @@ def _train(run: Run) -> tuple[tuple[Trained, ...], tuple[Tuned, ...]]:
     *earlier, student = _generations(run, teachers, transfer)
     alone = [train_alone(run)] if config.compare_alone else []
     first, *more = teachers.trained
-    tuned = tuple(tune_student(run, student, entry, teachers, transfer) for entry in run.recipe.quantize if entry.train)
-    return (first, student, *alone, *more, *earlier), tuned
+    entries = run.recipe.quantize
+    tuned = tuple(
+        tune_student(run, student, entry, teachers, transfer) for entry in entries if entry.train and not entry.chooses
+    )
+    chosen = (_choose(run, entry, student, teachers, transfer) for entry in entries if entry.chooses)
+    return (first, student, *alone, *more, *earlier), tuned, next(chosen, None)
+
+
+def _choose(run: Run, entry: QuantizeConfig, student: Trained, teachers: Teachers, transfer: TransferSet) -> Choice:
+    """A scheme for the student; if only training for int8 could still better it, after that."""
+    choice = choose_scheme(run, entry, teachers.trained[0], student)
+    if not choice.trains:
+        return choice
+    tuned = tune_student(run, student, entry, teachers, transfer)
+    return choose_scheme(run, entry, teachers.trained[0], student, tuned)
 
 
 def _generations(run: Run, teachers: Teachers, transfer: TransferSet) -> tuple[Trained, ...]:
@@ -149,13 +167,12 @@ def _generations(run: Run, teachers: Teachers, transfer: TransferSet) -> tuple[T
     return tuple(trained)
 
 
-def _export(run: Run, trained: tuple[Trained, ...], tuned: tuple[Tuned, ...]) -> tuple[Exported, ...]:
+def _export(run: Run, trained: tuple[Trained, ...], settled: tuple[Settled, ...]) -> tuple[Exported, ...]:
     teacher, student, *_ = trained
     images = min(run.recipe.verify.images, len(run.task.test))
     exported = export_model(run, teacher, Float32(), images)
-    by_scheme = {each.scheme.precision: each for each in tuned}
-    for config in run.recipe.quantize:
-        exported += export_model(run, student, read_scheme(config), images, by_scheme.get(config.scheme))
+    for each in settled:
+        exported += export_model(run, student, read_scheme(each.config), images, each.tuned, each.entry.scheme)
     return exported
 
 
@@ -167,8 +184,7 @@ def _emulate(
     if config is None:
         return (), (), ()
     try:
-        with run.progress.stage("find the ARM64 runtimes") as stage:
-            arm64.install(run.home, lambda text: stage.advance(0, 1, text))
+        find_runtimes(run)
         emulated, failed = emulate(run, config, exported)
         for each in failed:
             run.progress.note(each.line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -80,6 +81,29 @@ def test_what_is_no_target_is_refused(tmp_path: Path, target: str, message: str)
     with pytest.raises(RecipeError) as caught:
         bench_file(file, (target,), tmp_path, inferences=1, threads=1, seed=0, timeout_s=60)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"port": 22}, "--port: no target reads it; expected a target ssh:user@host beside it; add one, or leave"),
+        ({"python": "python3.12"}, "--python: no target reads it; expected a target ssh:user@host beside it"),
+        ({"benchmark_model": Path("b")}, "--benchmark-model: no target reads it; expected a target adb:SERIAL"),
+    ],
+)
+def test_an_option_that_nothing_reads_is_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    file = tiny_models.write_onnx(tmp_path / "m.onnx")
+    with pytest.raises(RecipeError, match=message):
+        bench_file(
+            file,
+            ("host",),
+            tmp_path,
+            inferences=1,
+            threads=1,
+            seed=0,
+            timeout_s=60,
+            options=DeviceOptions(**options),
+        )
 
 
 def test_doctor_takes_devices_alone() -> None:

@@ -100,6 +100,12 @@ def test_a_repaired_scheme_is_a_recipe(mine: Path) -> None:
     assert (entry.calibration, entry.rounding, entry.bias_correction) == ("mse", "learnt", "calibrated")
 
 
+def test_the_entry_that_chooses_is_a_recipe(mine: Path) -> None:
+    (entry,) = re.findall(r"`(\{scheme: auto.*?\})`", README)
+    (mine / "mine.yaml").write_text(QUICKSTART.replace("[float32, float16, static_int8]", f"[static_int8, {entry}]"))
+    assert "student-auto.tflite" in load_recipe(mine / "mine.yaml").artifact_names()
+
+
 def test_every_scheme_is_in_the_table() -> None:
     assert set(re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)) == set(get_args(Scheme))
 

@@ -120,7 +120,7 @@ def obtain(
     model = build(make, 1000 * number + seed)
     taught = distillation.describe() if distillation else ""
     settings = [identify(model), task.train.sha256, repr(schedule), seed, number, taught]
-    code = code_version("compress.distill", "compress.models")
+    code = code_version("compress.distill", *(f"compress.models.{name}" for name in ("mobile", "resnet", "vit")))
     identity = {"device": repr(choose_device()), "torch": version("torch")}
     key = stage_key("image network", settings, {}, code, identity)
     transfer = TransferSet.of_split(task.train)

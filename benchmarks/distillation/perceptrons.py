@@ -109,7 +109,7 @@ def teach(task: Task, seed: int, quick: bool) -> ModuleTeacher:
     """The teacher of a task and a seed: trained now, or restored."""
     teaching = TEACHINGS[task.name]
     identity = {"device": repr(choose_device()), "torch": version("torch")}
-    code = code_version("compress.distill", "compress.models")
+    code = code_version("compress.distill", "compress.models.mlp")
     key = stage_key("teacher", [task.name, TEACHER_WIDTH, repr(teaching), seed, quick], {}, code, identity)
     KEPT.mkdir(parents=True, exist_ok=True)
     model = perceptron(task, TEACHER_WIDTH, seed, dropout=teaching.dropout, input_dropout=teaching.input_dropout)

@@ -73,7 +73,7 @@ class Trials:
         """
         settings = {**settings, "quick": self._options.quick}
         libraries = {name: version(name) for name in ("torch", "numpy", "scikit-learn")}
-        code = code_version("compress.distill", "compress.models", "compress.tasks", self._name)
+        code = code_version("compress.distill", "compress.tasks", self._name)  # and the networks that it imports
         key = stage_key(self._name, settings, {}, code, {"device": repr(choose_device()), **libraries})
         kept = self._folder / f"{key}.json"
         if kept.exists():

@@ -115,7 +115,7 @@ def vision(quick: bool) -> Subject:
     width, depth = (48, 1) if quick else (192, 6)
     model = vit(in_channels=1, classes=10, image_size=28, patch_size=7, width=width, depth=depth, heads=3)
     schedule = Schedule(epochs=1 if quick else 3, batch_size=64, learning_rate=0.05)
-    code = code_version("compress.distill", "compress.models")[:12]  # a checkpoint is of one training
+    code = code_version("compress.distill", "compress.models.vit")[:12]  # a checkpoint is of one training
     kept = default_home() / "benchmarks" / "transformer" / f"vit-{width}-{depth}-{code}.pt"
     kept.parent.mkdir(parents=True, exist_ok=True)
     train(model, TransferSet.of_split(task.train), task.validation, schedule, seed=0, checkpoint=kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,12 @@ class Checkpoint:
             made_for: identity of the training; a file of another one is refused.
         """
         self.path, self._made_for = path, made_for
+        self._written = time.perf_counter()
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was written, or else since this object was made."""
+        return time.perf_counter() - self._written
 
     def set_aside_if_damaged(self) -> None:
         """Move a damaged file out of the way; of several processes the leader does it, before any of them reads."""
@@ -68,6 +75,7 @@ class Checkpoint:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self.path)
+        self._written = time.perf_counter()
 
 
 def _undamaged(content: bytes) -> bytes | None:

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -82,28 +81,16 @@ def train(
     world.wait()
     state = file.read(device.name)
     learner = Learner(model, distillation.features if distillation else (), projectors)
-    steps = schedule.epochs * (len(transfer) // schedule.batch_size)
-    trainee = Trainee(learner, schedule, world, device, steps)
+    trainee = Trainee(learner, schedule, world, device, len(transfer) // schedule.batch_size)
     trainee.restore(state)
     lesson = _Lesson(transfer, schedule, seed, distillation, world, device)
-    first = len(trainee.history)
-    watch = Watch(validation, distillation, device, first, schedule.epochs, advance) if world.leads else None
+    done = len(trainee.history)
+    watch = Watch(validation, distillation, device, done, schedule.epochs, advance) if world.leads else None
     world.wait()
-    saved = time.perf_counter()
     try:
         with global_batch_norms(model, world):
-            for epoch in range(first, schedule.epochs):
-                learner.train()
-                for loss in lesson.losses(trainee, epoch):
-                    trainee.learn(loss)
-                    if world.leads and time.perf_counter() - saved > checkpoint_seconds:
-                        file.write(trainee.state())
-                        saved = time.perf_counter()
-                mean = float(trainee.loss_sum) * schedule.epochs / steps
-                trainee.loss_sum.zero_()
-                if watch:
-                    trainee.history.append(watch.end_of_epoch(epoch + 1, trainee.result, mean))
-                    file.write(trainee.state())
+            for epoch in range(done, schedule.epochs):
+                _train_epoch(trainee, lesson.losses(trainee, epoch), watch, file, checkpoint_seconds)
                 world.wait()  # for the leader, however long that took
     finally:
         learner.close()
@@ -111,6 +98,21 @@ def train(
     model.load_state_dict(trainee.result.state_dict())
     model.cpu().eval()
     return tuple(trainee.history)
+
+
+def _train_epoch(
+    trainee: Trainee, losses: Iterator[Tensor], watch: Watch | None, file: Checkpoint, checkpoint_seconds: float
+) -> None:
+    """Take the steps that are left of an epoch; the process that watches keeps checkpoints, too."""
+    trainee.learner.train()
+    for loss in losses:
+        trainee.learn(loss)
+        if watch and file.age > checkpoint_seconds:
+            file.write(trainee.state())
+    mean = trainee.take_mean_loss()
+    if watch:
+        trainee.history.append(watch.end_of_epoch(len(trainee.history) + 1, trainee.result, mean))
+        file.write(trainee.state())
 
 
 class _Lesson:

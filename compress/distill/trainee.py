@@ -23,7 +23,9 @@ class Trainee:
     history: of the finished epochs.
     """
 
-    def __init__(self, learner: Learner, schedule: Schedule, world: World, device: Device, steps: int) -> None:
+    def __init__(
+        self, learner: Learner, schedule: Schedule, world: World, device: Device, steps_per_epoch: int
+    ) -> None:
         """Move the learner to the device and make its optimiser.
 
         Args:
@@ -31,9 +33,10 @@ class Trainee:
             schedule: of learning rate and averaging.
             world: whose gradients are averaged.
             device: where to train.
-            steps: that the whole training takes.
+            steps_per_epoch: that it takes.
         """
-        self.learner, self._schedule, self._world, self._steps = learner, schedule, world, steps
+        self.learner, self._schedule, self._world = learner, schedule, world
+        self._steps_per_epoch, self._steps = steps_per_epoch, steps_per_epoch * schedule.epochs
         learner.to(device.name)
         if all(parameter.ndim < 5 for parameter in learner.parameters()):  # 3-d convolutions have another layout
             learner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -74,6 +77,12 @@ class Trainee:
             self._copy_counts(self._average.module)
         self.loss_sum += shown
         self.step += 1
+
+    def take_mean_loss(self) -> float:
+        """Mean loss of the epoch that ends here."""
+        mean = float(self.loss_sum) / self._steps_per_epoch
+        self.loss_sum.zero_()
+        return mean
 
     @torch.no_grad()
     def _copy_counts(self, average: nn.Module) -> None:

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import norm
 
-from compress.measure.estimates import CONFIDENCE, Interval
+from compress.measure.estimates import Interval, Z
 from compress.measure.paired import check_same_images
-
-_Z = float(norm.ppf(0.5 + CONFIDENCE / 2))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +46,7 @@ def estimate_gap(alone_correct: ArrayLike, distilled_correct: ArrayLike, teacher
     learnt, gap = (each.astype(np.float64) - alone for each in (distilled, teacher))
     if n < 2:
         return None
-    spread = np.cov(learnt, gap) * _Z**2 / n
+    spread = np.cov(learnt, gap) * Z**2 / n
     a, b, c = (
         gap.mean() ** 2 - spread[1, 1],
         learnt.mean() * gap.mean() - spread[0, 1],

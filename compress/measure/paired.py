@@ -12,11 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.stats import binomtest, norm
+from scipy.special import bdtr
 
-from compress.measure.estimates import CONFIDENCE, Interval
-
-_Z = float(norm.ppf(0.5 + CONFIDENCE / 2))
+from compress.measure.estimates import Interval, Z
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,9 +79,9 @@ def paired_interval(lost: int, gained: int, n: int) -> Interval:
     estimate = (lost - gained) / n
     low, high = -1.0, 1.0
     if estimate > -1:
-        low = float(brentq(lambda d: _tango_score(d, lost, gained, n) - _Z, -1 + 1e-12, estimate, xtol=1e-13))
+        low = float(brentq(lambda d: _tango_score(d, lost, gained, n) - Z, -1 + 1e-12, estimate, xtol=1e-13))
     if estimate < 1:
-        high = float(brentq(lambda d: _tango_score(d, lost, gained, n) + _Z, estimate, 1 - 1e-12, xtol=1e-13))
+        high = float(brentq(lambda d: _tango_score(d, lost, gained, n) + Z, estimate, 1 - 1e-12, xtol=1e-13))
     return low, high
 
 
@@ -97,9 +95,7 @@ def mcnemar_p_value(lost: int, gained: int) -> float:
     """
     if lost < 0 or gained < 0:
         raise ValueError(f"counts must not be negative, got lost={lost}, gained={gained}")
-    if lost + gained == 0:
-        return 1.0
-    return float(binomtest(int(lost), int(lost + gained), 0.5).pvalue)
+    return min(1.0, 2 * float(bdtr(min(lost, gained), lost + gained, 0.5)))
 
 
 def check_same_images(one: NDArray[np.generic], other: NDArray[np.generic]) -> None:

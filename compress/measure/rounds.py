@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from compress.measure.estimates import CONFIDENCE, Interval
 from compress.types import FEWEST_ROUNDS
@@ -84,7 +84,7 @@ def _interval(by_round: NDArray[np.float64]) -> Interval | None:
     if by_round.size < FEWEST_ROUNDS:
         return None
     error = np.log(by_round).std(ddof=1) / np.sqrt(by_round.size)
-    factor = float(np.exp(student_t.ppf(0.5 + CONFIDENCE / 2, by_round.size - 1) * error))
+    factor = float(np.exp(stdtrit(by_round.size - 1, 0.5 + CONFIDENCE / 2) * error))
     middle = _geometric_mean(by_round)
     return middle / factor, middle * factor
 

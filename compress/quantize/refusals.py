@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, fx
-from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols
 
 from compress.errors import ModelError
 
@@ -35,6 +34,8 @@ def check_shapes(graph: fx.GraphModule, name: str) -> None:
     Raises:
         ModelError: with the operator and the line of the model's source.
     """
+    from torch.fx.experimental.symbolic_shapes import free_unbacked_symbols  # with SymPy: half a second
+
     for node in graph.graph.nodes:
         value = node.meta.get("val")
         values = value if isinstance(value, tuple | list) else (value,)

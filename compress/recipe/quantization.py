@@ -22,6 +22,7 @@ Scheme = Literal[
     "dynamic_int8",
     "weight_only_int8",
     "weight_only_int4",
+    "auto",
 ]
 FileFormat = Literal["onnx", "tflite"]
 
@@ -34,6 +35,7 @@ _PRECISION_IN_NAME: dict[Scheme, str] = {
     "dynamic_int8": "dynamic-int8",
     "weight_only_int8": "weight-only-int8",
     "weight_only_int4": "weight-only-int4",
+    "auto": "auto",
 }
 
 
@@ -53,8 +55,9 @@ _OPTIONS: dict[str, tuple[tuple[Scheme, ...], str]] = {
     "exempt": (("mixed_int8",), "treats all layers alike"),
     "sqnr_db": (("mixed_int8",), "treats all layers alike"),
     "agreement": (("mixed_int8",), "treats all layers alike"),
-    "train": (("qat_int8",), "does not train"),
+    "train": (("qat_int8", "auto"), "does not train"),
     "block_size": (("weight_only_int4",), "has no blocks"),
+    "accuracy_drop": (("auto",), "chooses nothing"),
 }
 """Key -> the schemes that it means something to, and why it means nothing to the others."""
 
@@ -74,8 +77,10 @@ class QuantizeConfig(Part):
     exempt: instead, the layers that it leaves in float32, by their module paths.
     train: how qat_int8 trains the student on, through the rounding of int8: a few epochs, at a hundredth of its
         learning rate, because batch norm is folded. It learns from the same teachers with the same loss as before,
-        features apart, and always in float32.
+        features apart, and always in float32. Given to auto, it allows that where no other int8 is accurate enough.
     block_size: how many weights of weight_only_int4 share a scale (see compress.quantize.WeightOnlyInt4).
+    accuracy_drop: how much its files may lose against the teacher on the validation split, where auto chooses; what the
+        recipe's budgets say of them counts too (see compress.stages.choose).
     """
 
     scheme: Scheme
@@ -89,6 +94,12 @@ class QuantizeConfig(Part):
     exempt: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(distinct)] = ()  # a list: see _spell_out
     train: TrainConfig | None = None
     block_size: Literal[32, 64, 128, 256] = 32
+    accuracy_drop: float | None = Field(default=None, ge=0, lt=1)
+
+    @property
+    def chooses(self) -> bool:
+        """Whether a run decides which scheme this is."""
+        return self.scheme == "auto"
 
     @model_validator(mode="before")
     @classmethod
@@ -99,8 +110,9 @@ class QuantizeConfig(Part):
     def _has_options_of_its_own(self) -> QuantizeConfig:
         for key, (schemes, why) in _OPTIONS.items():
             if key in self.model_fields_set and self.scheme not in schemes:
-                trained = self.scheme == "qat_int8" and key in ("rounding", "bias_correction")
-                reason = "trains its weights and biases" if trained else why
+                reason = "decides that itself" if self.chooses else why
+                if self.scheme == "qat_int8" and key in ("rounding", "bias_correction"):
+                    reason = "trains its weights and biases"
                 others = " or ".join(filter(None, (", ".join(schemes[:-1]), schemes[-1])))
                 raise refusal(f"{self.scheme} {reason}; leave {key} out, or use {others}")
         return self

@@ -14,13 +14,15 @@ from pydantic import (
     AfterValidator,
     Field,
     PrivateAttr,
+    ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    model_validator,
 )
 
 from compress.recipe.benchmark import BenchmarkConfig, VerifyConfig
-from compress.recipe.budget_rules import Plan, PlannedDevice
+from compress.recipe.budget_rules import Plan, PlannedDevice, find_choice_faults
 from compress.recipe.budgets import BudgetConfig, read_budget
 from compress.recipe.calls import TaskCall, calls_in
 from compress.recipe.phones import predictable_phones
@@ -114,6 +116,12 @@ class Recipe(Part):
         for loc, call in calls_in(self):
             place = context.places[loc]
             call.learn_place(f"{context.path}:{place.line}:{place.column}: {dotted(loc)}")
+
+    @model_validator(mode="after")
+    def _gives_auto_something_to_choose_by(self) -> Recipe:
+        if faults := find_choice_faults(self.quantize, self.formats, self.budgets):
+            raise ValidationError.from_exception_data("recipe", faults)
+        return self
 
     @property
     def path(self) -> Path:

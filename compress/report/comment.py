@@ -6,6 +6,7 @@ import re
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from compress.report.choice import choice_table
 from compress.report.devices import device_table
 from compress.report.evidence import audit_table, left_in_float_table, macs_table
 from compress.report.fidelity import fidelity_tables
@@ -25,7 +26,7 @@ _SPECIAL = re.compile(r"([\\`*\[\]<>|#~$&])")
 def markdown(results: Results) -> str:
     """GitHub's Markdown; names from outside cannot format, link or break a table."""
     lookup = Lookup(results)
-    devices, phones = device_table(lookup), phone_table(lookup)
+    devices, phones, choice = device_table(lookup), phone_table(lookup), choice_table(lookup)
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=False,
@@ -42,6 +43,7 @@ def markdown(results: Results) -> str:
         budgets=budget_table(results.verdicts),
         results=results_table(lookup),
         details={
+            **({"What auto chose from": choice} if choice.rows else {}),
             "Latency on the host": latency_table(lookup),
             **({"Latency on devices": devices} if devices.rows else {}),
             **({"Predicted latency on phones": phones} if phones.rows else {}),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from compress.report.choice import choice_table
 from compress.report.devices import device_table
 from compress.report.evidence import audit_table, emulated_accuracy_table, left_in_float_table, macs_table
 from compress.report.fidelity import fidelity_tables
@@ -46,6 +47,7 @@ def html(results: Results) -> str:
         devices=device_table(lookup),
         phones=phone_table(lookup),
         forecasts=figures.phone_drawings(lookup),
+        choice=choice_table(lookup),
         mixes=figures.mix_drawings(lookup),
         macs=macs_table(lookup),
         fidelity=fidelity_tables(lookup),

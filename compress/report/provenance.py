@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from compress.report.tables import Column, Table, cell, printable
 from compress.types import Json, Results
 
-_ELSEWHERE = ("recipe", "training", "quantization", "sensitivity")
+_ELSEWHERE = ("recipe", "training", "choice", "quantization", "sensitivity")
 """The recipe is shown whole, the rest in tables; learning curves and quantisation parameters stay in results.json."""
 
 

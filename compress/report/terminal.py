@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from compress.report.choice import choice_table
 from compress.report.headline import headline, tally_verdicts
 from compress.report.lookup import Lookup
 from compress.report.rows import results_table
@@ -19,6 +20,7 @@ WIDTH = 100
 _STYLES = {"pass": "green", "fail": "red", "missing": "yellow", "": ""}
 _TONES = {"PASS": "green", "MISSING": "yellow"}
 _TITLES = {"artifact": "artifact", "size": "size", "accuracy": "accuracy", "drop": "drop", "latency": "host p50"}
+_CHOICE_TITLES = {"scheme": "scheme", "format": "", "verdict": "auto", "accuracy": "validation", "size": "size"}
 _WITH_GAIN = ("size", "latency")
 _PLAIN = str.maketrans({"×": "x", "−": "-", "–": "-", "≤": "<=", "≥": ">=", "±": "+-", "·": "-"})
 
@@ -33,7 +35,10 @@ def render(results: Results, console: Console) -> None:
     lookup = Lookup(results)
     table = results_table(lookup)
     if table.rows:
-        _print_table(table, lookup.favourite_core, console)
+        _print_table(table, _TITLES, lookup.favourite_core, console)
+    choice = choice_table(lookup)
+    if choice.rows:
+        _print_table(choice, _CHOICE_TITLES, lookup.favourite_core, console)
     for note in results.notes:
         print_text(Text(printable(note), style="yellow"), console)
     if results.notes:
@@ -67,9 +72,9 @@ def render_verdicts(results: Results, console: Console) -> None:
     print_text(line, console)
 
 
-def _print_table(table: Table, core: str | None, console: Console) -> None:
-    titles = _TITLES | ({core: f"{core} instr."} if core else {})
+def _print_table(table: Table, columns: Mapping[str, str], core: str | None, console: Console) -> None:
     keys = [column.key for column in table.columns]
+    titles = {**columns, **({core: f"{core} instr."} if core and core in keys else {})}
     picked = [[row[keys.index(key)] for key in titles] for row in table.rows]
     gained = {*_WITH_GAIN, core}
     lines = align(

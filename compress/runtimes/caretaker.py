@@ -55,7 +55,7 @@ def describe_machine() -> dict[str, object]:
         "system": f"{platform.system()} {platform.release()}",
         "board": read(BOARD) or "unknown",
         "governor": ", ".join(sorted(governors)) or "unknown",
-        "most_khz": ", ".join(sorted(clocks, key=int)) or "unknown",
+        "most_khz": ", ".join(sorted(clocks, key=lambda khz: (len(khz), khz))) or "unknown",
     }
 
 

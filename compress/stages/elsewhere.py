@@ -12,7 +12,7 @@ from compress.measure.comparison import Reference
 from compress.measure.fidelity import check_alive, compare_logits
 from compress.measure.latency import Baseline, counts, latency, tool_latency
 from compress.stages.context import Run
-from compress.stages.emulate import Emulated
+from compress.stages.emulate import Counted, Emulated
 from compress.stages.export import Exported
 from compress.stages.on_device import OnDevice
 from compress.targets import decode
@@ -23,18 +23,23 @@ SPLIT = "test"
 
 def measure_emulated(run: Run, emulation: Emulated, host_logits: NDArray[np.float32]) -> list[Measurement]:
     """Accuracy, agreement with the host and counts of one artifact on one core."""
-    facts, exported, core = emulation.counts, emulation.exported, emulation.core
-    result = _measure_outputs(run, exported, emulation.outputs, host_logits, facts["runtime"], core, "emulated")
-    result += counts(
-        exported.artifact.sha256,
+    exported, core, runtime = emulation.exported, emulation.core, emulation.counts["runtime"]
+    result = _measure_outputs(run, exported, emulation.outputs, host_logits, runtime, core, "emulated")
+    return [*result, *measure_counts(emulation)]
+
+
+def measure_counts(counted: Emulated | Counted) -> tuple[Measurement, ...]:
+    """What one inference of one artifact executes on one core."""
+    facts = counted.counts
+    return counts(
+        counted.exported.artifact.sha256,
         instructions=facts["instructions"],
         executed_macs=facts["executed_macs"],
         by_class=facts["by_class"],
         repeats=facts["repeats"],
         runtime=facts["runtime"],
-        target=core,
+        target=counted.core,
     )
-    return result
 
 
 def measure_runs(exported: Exported, core: str, runtime: str, why_not: str | None = None) -> Measurement:

@@ -16,6 +16,7 @@ from compress.stages.context import Run, Step, execute_step
 from compress.stages.emulate import CODE, Emulated, FailedOnCore, emulate
 from compress.stages.export import Exported
 from compress.targets import Session, decode, encode, open_session
+from compress.tasks import Split
 from compress.types import Json
 
 __all__ = ["Emulated", "FailedOnCore", "emulate", "host_outputs", "time_on_host"]
@@ -23,26 +24,26 @@ __all__ = ["Emulated", "FailedOnCore", "emulate", "host_outputs", "time_on_host"
 RUNTIMES = ("onnxruntime", "ai-edge-litert")
 
 
-def host_outputs(run: Run, exported: Exported) -> NDArray[np.generic]:
-    """Raw outputs (n, classes) of all test images, on the host."""
+def host_outputs(run: Run, exported: Exported, split: Split) -> NDArray[np.generic]:
+    """Raw outputs (n, classes) of all images of a split, on the host."""
     artifact = exported.artifact
     step = Step(
         name="host_outputs",
-        title=f"test {artifact.name} on the host",
+        title=f"{split.name} {artifact.name} on the host",
         config={"processor": machine_facts()["processor"]},  # its instruction set decides how int8 is computed
-        inputs={"artifact": artifact.sha256, "test": run.task.test.sha256},
+        inputs={"artifact": artifact.sha256, "images": split.sha256},
         code=(*CODE, __name__),
         libraries=RUNTIMES,
     )
 
     def make(folder: Path, _: Stage) -> None:
         with open_session("host", run.home, timeout_s=900) as session:
-            outputs = session.run(exported.file, encode(artifact.inputs[0], run.task.test.images))
+            outputs = session.run(exported.file, encode(artifact.inputs[0], split.images))
         np.save(folder / "outputs.npy", outputs)
 
     def summarize(folder: Path) -> str:
         logits = decode(artifact.outputs[0], np.load(folder / "outputs.npy"))
-        return f"accuracy {float((logits.argmax(1) == run.task.test.labels).mean()):.4f}"
+        return f"accuracy {float((logits.argmax(1) == split.labels).mean()):.4f}"
 
     return np.load(execute_step(run, step, make, summarize).path / "outputs.npy")
 

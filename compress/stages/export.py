@@ -17,8 +17,9 @@ from compress.export.audit import audit_in_child
 from compress.progress import Stage
 from compress.quantize import Scheme, finish, quantize
 from compress.recipe import artifact_name
+from compress.recipe.quantization import Scheme as SchemeName
 from compress.stages.context import Run, Step, execute_step
-from compress.stages.train import Trained
+from compress.stages.trained import Trained
 from compress.stages.tune import Tuned
 from compress.store import file_sha256
 from compress.targets import open_session
@@ -46,7 +47,12 @@ class Exported:
 
 
 def export_model(
-    run: Run, trained: Trained, scheme: Scheme, reference_images: int, tuned: Tuned | None = None
+    run: Run,
+    trained: Trained,
+    scheme: Scheme,
+    reference_images: int,
+    tuned: Tuned | None = None,
+    called: SchemeName | None = None,
 ) -> tuple[Exported, ...]:
     """One artifact per format of the recipe, from one quantised torch graph.
 
@@ -56,6 +62,7 @@ def export_model(
         scheme: what to make of its numbers.
         reference_images: on how many test images torch computes what the files are held against.
         tuned: the weights that were trained for the scheme, where it trains.
+        called: what the recipe calls the scheme, where that is not its own name.
     """
     role: Literal["teacher", "student"] = "teacher" if trained.role == "teacher" else "student"
     files = {fmt: f"model.{fmt}" for fmt in run.recipe.formats}  # no role: two roles may share a result
@@ -78,7 +85,7 @@ def export_model(
             "compress.quantize",
             "compress.export",
             __name__,
-            "compress.stages.train",  # loads the model
+            "compress.stages.trained",  # loads the model
             "compress.stages.tune",
             "compress.distill",  # whose Normalized becomes part of the file
             trained.call.module,
@@ -118,7 +125,8 @@ def export_model(
     quantization = json.loads((result.path / "quantization.json").read_text())
     exported = []
     for fmt, stored in files.items():
-        name, file, sha256 = artifact_name(role, scheme.precision, fmt), result.path / stored, result.files[stored]
+        name = artifact_name(role, called or scheme.precision, fmt)
+        file, sha256 = result.path / stored, result.files[stored]
         facts = inspect_file(run, name, file, sha256)
         artifact = Artifact(
             name=name,

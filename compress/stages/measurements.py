@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import combinations
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,15 @@ from compress.stages.elsewhere import SPLIT, measure_device, measure_emulated, m
 from compress.stages.emulate import Emulated, FailedOnCore
 from compress.stages.export import Exported
 from compress.stages.on_device import OnDevice
-from compress.stages.train import Trained
+from compress.stages.trained import Trained
 from compress.targets import decode
 from compress.types import METRICS, Json, Measurement
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _OnHost:
+class OnHost:
+    """What one artifact answered on the host: logits (n, classes), and their classes."""
+
     exported: Exported
     logits: NDArray[np.float32]
     predictions: Predictions
@@ -59,10 +61,10 @@ def measure(
     Raises:
         ModelError: an artifact's outputs are constant or not finite.
     """
-    host = {each.artifact.name: _on_host(each, outputs[each.artifact.sha256]) for each in exported}
+    host = {each.artifact.name: read_outputs(each, outputs[each.artifact.sha256], SPLIT) for each in exported}
     result = [*_torch(run, trained, classes)]
     for each in host.values():
-        result += _static(each.exported)
+        result += measure_file(each.exported)
         result += score(each.predictions, run.task.test.labels)
         teacher = _teacher_of(host, each)
         if teacher is not each:
@@ -70,7 +72,7 @@ def measure(
         result += _against_torch(each)
         if each.exported.artifact.sha256 in latencies:
             result.append(_latency(each, teacher, latencies))
-    result += _between_formats(list(host.values()))
+    result += compare_formats(list(host.values()))
     for emulation in emulated:
         result += measure_emulated(run, emulation, host[emulation.exported.artifact.name].logits)
         result.append(measure_runs(emulation.exported, emulation.core, emulation.counts["runtime"]))
@@ -89,7 +91,12 @@ def _once(measurements: Sequence[Measurement]) -> tuple[Measurement, ...]:
     return tuple(reversed(found.values()))
 
 
-def _on_host(exported: Exported, raw: NDArray[np.generic]) -> _OnHost:
+def read_outputs(exported: Exported, raw: NDArray[np.generic], split: str) -> OnHost:
+    """Raw outputs (n, classes) of a split's images as logits.
+
+    Raises:
+        ModelError: they are constant or not finite.
+    """
     artifact = exported.artifact
     logits = decode(artifact.outputs[0], raw)
     check_alive(artifact.name, f"host under {exported.runtime}", logits)
@@ -99,13 +106,13 @@ def _on_host(exported: Exported, raw: NDArray[np.generic]) -> _OnHost:
         runtime=exported.runtime,
         target="host",
         how="native",
-        split=SPLIT,
+        split=split,
         classes=logits.argmax(1),
     )
-    return _OnHost(exported=exported, logits=logits, predictions=predictions)
+    return OnHost(exported=exported, logits=logits, predictions=predictions)
 
 
-def _teacher_of(host: Mapping[str, _OnHost], each: _OnHost) -> _OnHost:
+def _teacher_of(host: Mapping[str, OnHost], each: OnHost) -> OnHost:
     return next(
         other
         for other in host.values()
@@ -113,7 +120,7 @@ def _teacher_of(host: Mapping[str, _OnHost], each: _OnHost) -> _OnHost:
     )
 
 
-def _latency(each: _OnHost, teacher: _OnHost, latencies: Mapping[str, Json]) -> Measurement:
+def _latency(each: OnHost, teacher: OnHost, latencies: Mapping[str, Json]) -> Measurement:
     found = latencies[each.predictions.artifact]
     baseline = None
     if teacher is not each:
@@ -152,7 +159,8 @@ def _torch(run: Run, trained: Sequence[Trained], classes: Mapping[str, Path]) ->
     return result
 
 
-def _static(exported: Exported) -> list[Measurement]:
+def measure_file(exported: Exported) -> list[Measurement]:
+    """What the file itself tells: its size, and what the audit found in its graph."""
     audit = exported.audit
     values = {metric: audit[metric] for metric in ("parameters", "int8_op_share", "conversions", "transposes")}
     values["size_bytes"] = exported.artifact.size_bytes
@@ -173,7 +181,7 @@ def _static(exported: Exported) -> list[Measurement]:
     ]
 
 
-def _against_torch(each: _OnHost) -> tuple[Measurement, ...]:
+def _against_torch(each: OnHost) -> tuple[Measurement, ...]:
     artifact, reference = each.exported.artifact, each.exported.reference
     assert artifact.parent is not None
     return compare_logits(
@@ -188,11 +196,12 @@ def _against_torch(each: _OnHost) -> tuple[Measurement, ...]:
     )
 
 
-def _between_formats(host: Sequence[_OnHost]) -> list[Measurement]:
+def compare_formats(host: Sequence[OnHost]) -> list[Measurement]:
+    """How often the two formats of each graph, which have one name, choose the same class."""
     result = []
     for one, other in combinations(host, 2):
         a, b = one.exported.artifact, other.exported.artifact
-        if (a.role, a.precision) == (b.role, b.precision) and a.format != b.format:
+        if PurePath(a.name).stem == PurePath(b.name).stem and a.format != b.format:
             result.append(score_agreement(one.predictions, other.predictions, "other_format"))
             result.append(score_agreement(other.predictions, one.predictions, "other_format"))
     return result

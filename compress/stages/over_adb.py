@@ -7,14 +7,14 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from compress.errors import ModelError
+from compress.errors import ModelError, RecipeError, ToolError
 from compress.progress import Stage
 from compress.recipe import DeviceConfig
 from compress.stages.context import Run, Step, execute_step
 from compress.stages.emulate import CODE
 from compress.stages.export import Exported
 from compress.stages.on_device import OnDevice
-from compress.targets.adb import AdbDevice, Phone
+from compress.targets.adb import AdbDevice, Phone, hash_tool
 from compress.types import Json
 
 
@@ -28,11 +28,10 @@ def measure_over_adb(run: Run, config: DeviceConfig, exported: Sequence[Exported
         ToolError: the phone is not reached, or was lost (ConnectionLost), or the program is not what it should be.
     """
     assert config.adb is not None
-    assert config.benchmark_model is not None
     device = AdbDevice(
         name=config.name,
         serial=config.adb,
-        benchmark_model=run.recipe.path.parent / config.benchmark_model,
+        benchmark_model=_find_tool(run, config),
         timeout_s=config.timeout_s,
     )
     timed = [each for each in exported if each.artifact.format == "tflite"]
@@ -48,6 +47,25 @@ def measure_over_adb(run: Run, config: DeviceConfig, exported: Sequence[Exported
                 notes.append(f"{error}. Its budgets on {config.name} are MISSING.")
         rounds = _time_there(run, config, phone, {each.artifact.sha256: each for each in reversed(ran)})
     return [_collect(config, phone, each, rounds[each.artifact.sha256]) for each in ran], notes
+
+
+def check_tools(run: Run) -> None:
+    """Refuse a program for a phone that is none, before anything trains.
+
+    Raises:
+        RecipeError: see `hash_tool`.
+    """
+    for index, config in enumerate(run.recipe.benchmark.devices or ()):
+        if config.adb is not None:
+            try:
+                hash_tool(config.name, _find_tool(run, config))
+            except ToolError as error:
+                raise RecipeError(f"{run.recipe.where('benchmark', 'devices', index)}: {error}") from error
+
+
+def _find_tool(run: Run, config: DeviceConfig) -> Path:
+    assert config.benchmark_model is not None  # the recipe's rules
+    return run.recipe.path.parent / config.benchmark_model
 
 
 def _try_there(run: Run, config: DeviceConfig, phone: Phone, exported: Exported) -> None:

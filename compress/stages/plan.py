@@ -15,7 +15,7 @@ from compress.quantize import check_calibration, check_exemptions
 from compress.recipe import ModelCall, MoreTeacherConfig, NormalizeConfig, TeacherConfig
 from compress.stages.context import Run, blame, build_call
 from compress.stages.teach import read_distillation
-from compress.stages.train import build_model
+from compress.stages.trained import build_model
 from compress.types import CALIBRATED
 
 
@@ -65,7 +65,7 @@ def check_calibration_split(run: Run) -> None:
     Raises:
         DataError: its images are all the same.
     """
-    if not any(entry.scheme in CALIBRATED for entry in run.recipe.quantize):
+    if not any(entry.scheme in CALIBRATED or entry.chooses for entry in run.recipe.quantize):
         return
     split = run.task.calibration
     images = torch.from_numpy(split.images)

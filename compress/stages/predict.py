@@ -11,7 +11,7 @@ from pathlib import Path
 from compress.errors import ModelError, ToolError
 from compress.progress import Stage
 from compress.stages.context import Run, Step, execute_step
-from compress.stages.emulate import CODE
+from compress.stages.emulate import CODE, find_runtimes
 from compress.stages.export import Exported
 from compress.targets import Session, arm64, encode, open_session
 from compress.targets.devices import find_device
@@ -43,8 +43,7 @@ def predict_latencies(run: Run, exported: Sequence[Exported]) -> tuple[tuple[Mea
     counted: dict[tuple[str, str], _Counted] = {}
     notes: list[str] = []
     try:
-        with run.progress.stage("find the ARM64 runtimes") as stage:
-            arm64.install(run.home, lambda text: stage.advance(0, 1, text))
+        find_runtimes(run)
         for core in dict.fromkeys(placement.core for placement in phones.values()):
             notes += _count_on(run, core, exported, counted)
     except ToolError as error:

@@ -1,4 +1,4 @@
-"""Where a run's numbers come from: recipe, data, versions, seeds, training curves, what rounding did to each layer."""
+"""Where a run's numbers come from: recipe, data, versions, seeds, learning curves, choices, what rounding did."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from compress import __version__
 from compress.distill import choose_device, world_size
 from compress.stages.context import Run
 from compress.stages.export import Exported
-from compress.stages.train import Trained, describe_training
+from compress.stages.trained import Trained, describe_training
 from compress.types import Json
 
 LIBRARIES = (
@@ -29,7 +29,9 @@ LIBRARIES = (
 )
 
 
-def provenance(run: Run, trained: Sequence[Trained], exported: Sequence[Exported], sensitivity: Json) -> Json:
+def provenance(
+    run: Run, trained: Sequence[Trained], exported: Sequence[Exported], sensitivity: Json, choice: Json
+) -> Json:
     """JSON-able; the same for the same recipe, data, versions and machine type."""
     device = choose_device()
     return {
@@ -69,6 +71,7 @@ def provenance(run: Run, trained: Sequence[Trained], exported: Sequence[Exported
             },
         },
         "training": [describe_training(each) for each in trained],
+        "choice": choice,
         "sensitivity": sensitivity,
         "quantization": {each.artifact.name: each.quantization for each in exported},
     }

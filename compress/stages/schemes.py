@@ -41,6 +41,8 @@ def read_scheme(config: QuantizeConfig) -> Scheme:
             return WeightOnlyInt8()
         case "weight_only_int4":
             return WeightOnlyInt4(block_size=config.block_size)
+        case "auto":
+            raise ValueError("auto is no scheme; choose_scheme finds out which it is")
 
 
 def read_static_scheme(config: QuantizeConfig) -> StaticInt8:

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from compress.progress import Stage
 from compress.quantize import StaticInt8, measure_sensitivity, measure_whole, prepare
+from compress.recipe import QuantizeConfig
 from compress.stages.context import Run, Step, execute_step
 from compress.stages.schemes import read_static_scheme
-from compress.stages.train import Trained
+from compress.stages.trained import Trained
 from compress.types import CALIBRATED, MOST_SQNR_DB, Json
 
 IMAGES = 32
 """Of the calibration split: enough for the order of the layers (compress.quantize.measure_sensitivity)."""
 
 
-def measure_layers(run: Run, student: Trained) -> Json:
+def measure_layers(run: Run, student: Trained, entries: Sequence[QuantizeConfig]) -> Json:
     """The student as int8, before repairs of its integers and before any training for int8.
+
+    Args:
+        run: the run.
+        student: trained in float.
+        entries: of the recipe, with what was chosen for `auto` in its place.
 
     Returns:
         None where the recipe makes no int8 of it after calibration, else a JSON-able table: `images`, `whole` with
         sqnr_db and agreement of all roundings together, and `layers`, in graph order, with those of
         compress.quantize.Sensitivity. An sqnr_db is within ±MOST_SQNR_DB, as in measurements.
     """
-    entry = next((entry for entry in run.recipe.quantize if entry.scheme in CALIBRATED), None)
+    entry = next((entry for entry in entries if entry.scheme in CALIBRATED), None)
     if entry is None:
         return None
     scheme = dataclasses.replace(read_static_scheme(entry), rounding=None, bias_correction=None)
@@ -36,7 +43,7 @@ def measure_layers(run: Run, student: Trained) -> Json:
         title="round the student layer by layer",
         config={"model": student.describe(), "scheme": dataclasses.asdict(scheme), "images": IMAGES},
         inputs={"student": student.sha256, "calibration": run.task.calibration.sha256},
-        code=("compress.quantize", __name__, "compress.stages.train", student.call.module),
+        code=("compress.quantize", __name__, "compress.stages.trained", student.call.module),
         libraries=("torch",),
     )
 

@@ -25,7 +25,8 @@ from compress.measure.scores import estimate_accuracy
 from compress.progress import Stage
 from compress.recipe import Call, DistillConfig, MoreTeacherConfig, QuantizeConfig, TeacherConfig
 from compress.stages.context import Run, Step, blame, build_call, execute_step
-from compress.stages.train import CLASSES, Lesson, Trained, adopt_model, classify_test, train_model
+from compress.stages.train import CLASSES, Lesson, adopt_model, classify_test, train_model
+from compress.stages.trained import Trained
 from compress.stages.tune import Tuned, tune
 from compress.store import canonical_json, code_version, file_sha256
 from compress.types import Json

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 
 from compress.distill import (
     Augment,
     Distillation,
-    Epoch,
-    ModuleTeacher,
-    Normalized,
     Schedule,
     TransferSet,
     choose_device,
@@ -27,72 +22,15 @@ from compress.distill import (
     train,
     unwrapped,
 )
-from compress.distill.answers import Advance
-from compress.distill.seeds import derive_seed
 from compress.errors import ModelError
 from compress.progress import Stage
 from compress.recipe import ModelCall, NormalizeConfig, TrainConfig
-from compress.stages.context import Run, Step, build_call, execute_step
-from compress.store import canonical_json, code_version, file_sha256
+from compress.stages.context import Run, Step, execute_step
+from compress.stages.trained import WEIGHTS, Trained, build_model, describe_history, describe_model, write_weights
+from compress.store import StageResult, file_sha256
 from compress.types import Json
 
-WEIGHTS, HISTORY, CLASSES = "weights.safetensors", "history.json", "classes.npy"
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Trained:
-    """A trained model of the run.
-
-    role: `teacher`, `teacher_2`, ..., `student`, `student_alone`, `student_generation_1`, ...
-    call: makes the untrained model.
-    normalize: what its inputs are normalised with, if they are.
-    path: its weights, safetensors.
-    sha256: of the weights.
-    """
-
-    role: str
-    call: ModelCall
-    normalize: NormalizeConfig | None = None
-    path: Path
-    sha256: str
-
-    def describe(self) -> Json:
-        """The architecture, for keys of stages that run it."""
-        return describe_model(self.call, self.normalize)
-
-    def load(self, run: Run) -> nn.Module:
-        """The model with its weights, on the CPU, in evaluation mode."""
-        model = build_model(run, self.call, self.normalize)
-        unwrapped(model).load_state_dict(load_file(self.path))
-        return model.eval()
-
-    def as_teacher(self, run: Run) -> ModuleTeacher:
-        """The model as one to learn from."""
-        code = f"{code_version(self.call.module)} {canonical_json(self.describe()).decode()}"
-        return ModuleTeacher(model=self.load(run), code=code)
-
-
-def build_model(run: Run, call: ModelCall, normalize: NormalizeConfig | None = None, generation: int = 0) -> nn.Module:
-    """An untrained model for the run's task: the same weights for the same seed and generation."""
-    torch.manual_seed(derive_seed(run.recipe.seed, "weights", generation))
-    model = build_call(call, in_channels=run.task.input_shape[0], classes=len(run.task.classes))
-    if not isinstance(model, nn.Module):
-        raise ModelError(
-            f"{call.where}: returned {type(model).__name__}; expected a torch.nn.Module; return the model itself"
-        )
-    channels = run.task.input_shape[0]
-    if normalize and len(normalize.mean) not in (1, channels):
-        raise ModelError(
-            f"{call.where}: normalize has {len(normalize.mean)} values for mean and std; expected one for each of the"
-            f" {channels} channels of task {run.task.name}, or one for all; correct normalize in the recipe"
-        )
-    return Normalized(model, normalize.mean, normalize.std) if normalize else model
-
-
-def describe_model(call: ModelCall, normalize: NormalizeConfig | None) -> Json:
-    """The architecture that a recipe names."""
-    described: Json = {"call": call.path, "args": call.args}
-    return described | {"normalize": normalize.model_dump(mode="json")} if normalize else described
+CLASSES = "classes.npy"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -133,32 +71,75 @@ def train_model(
         transfer: what to learn on; None for the task's training split.
         generation: how many of its kind were trained before; each starts from other random weights.
     """
-    transfer = transfer or TransferSet.of_split(run.task.train)
-    schedule = read_schedule(config)
-    step = Step(
+    result = execute_training(
+        run,
         name="train",
         title=f"train {role.replace('_', ' ')}",
+        build=lambda: build_model(run, call, normalize, generation),
+        schedule=read_schedule(config),
+        lesson=lesson,
+        transfer=transfer or TransferSet.of_split(run.task.train),
         config={
             "model": describe_model(call, normalize),
             "train": config.model_dump(mode="json"),
-            "distill": lesson.config if lesson else None,
-            "seed": run.recipe.seed,
             "generation": generation,
             "classes": len(run.task.classes),
             "device": dataclasses.asdict(choose_device(config.precision)),
+        },
+        inputs={},
+        code=(call.module,),
+    )
+    return _trained(role, call, normalize, result)
+
+
+def execute_training(
+    run: Run,
+    *,
+    name: str,
+    title: str,
+    build: Callable[[], nn.Module],
+    schedule: Schedule,
+    lesson: Lesson | None,
+    transfer: TransferSet,
+    config: Mapping[str, Json],
+    inputs: Mapping[str, str],
+    code: tuple[str, ...],
+) -> StageResult:
+    """Train a model, or take its weights from the store; every process of a training calls this.
+
+    Args:
+        run: the run.
+        name: of the stage.
+        title: for a person.
+        build: makes the model before this training.
+        schedule: of the training.
+        lesson: what to learn from beside labels.
+        transfer: what to learn on.
+        config: settings that decide the result beside the seed, the number of processes and the lesson.
+        inputs: name -> sha256 of what `build` reads.
+        code: modules that `build` runs.
+    """
+    step = Step(
+        name=name,
+        title=title,
+        config={
+            **config,
+            "distill": lesson.config if lesson else None,
+            "seed": run.recipe.seed,
             "processes": run.world.size,
         },
         inputs={
             "transfer": transfer.identity,
             "validation": run.task.validation.sha256,
+            **inputs,
             **(lesson.inputs if lesson else {}),
         },
-        code=("compress.distill", __name__, call.module, *(lesson.code if lesson else ())),
+        code=("compress.distill", "compress.stages.trained", __name__, *code, *(lesson.code if lesson else ())),
         libraries=("torch", "numpy"),
     )
 
-    def work(folder: Path, advance: Advance | None) -> tuple[nn.Module, tuple[Epoch, ...]]:
-        model = build_model(run, call, normalize, generation)
+    def work(folder: Path, stage: Stage | None) -> None:
+        model = build()
         history = train(
             model,
             transfer,
@@ -168,24 +149,12 @@ def train_model(
             checkpoint=folder / "checkpoint" / "training.pt",
             distillation=lesson.distillation if lesson else None,
             world=run.world,
-            advance=advance,
+            advance=stage.advance if stage else None,
         )
-        return model, history
+        if stage:
+            write_weights(folder, model, history, choose_device(schedule.precision).bf16)
 
-    def make(folder: Path, stage: Stage) -> None:
-        write_weights(folder, *work(folder, stage.advance))
-
-    def join(folder: Path) -> None:
-        work(folder, None)
-
-    result = execute_step(run, step, make, describe_history, join=join)
-    return Trained(
-        role=role,
-        call=call,
-        normalize=normalize,
-        path=result.path / WEIGHTS,
-        sha256=result.files[WEIGHTS],
-    )
+    return execute_step(run, step, work, describe_history, join=lambda folder: work(folder, None))
 
 
 def train_alone(run: Run) -> Trained:
@@ -212,10 +181,13 @@ def adopt_model(run: Run, role: str, call: ModelCall, file: Path, normalize: Nor
         title=f"read {role.replace('_', ' ')}",
         config={"model": describe_model(call, normalize), "suffix": file.suffix, "classes": len(run.task.classes)},
         inputs={"file": file_sha256(file)},
-        code=("compress.distill", __name__, call.module),
+        code=("compress.distill", "compress.stages.trained", __name__, call.module),
         libraries=("torch",),
     )
-    result = execute_step(run, step, make)
+    return _trained(role, call, normalize, execute_step(run, step, make))
+
+
+def _trained(role: str, call: ModelCall, normalize: NormalizeConfig | None, result: StageResult) -> Trained:
     return Trained(role=role, call=call, normalize=normalize, path=result.path / WEIGHTS, sha256=result.files[WEIGHTS])
 
 
@@ -226,7 +198,7 @@ def classify_test(run: Run, trained: Trained) -> Path:
         title=f"test {trained.role.replace('_', ' ')} in torch",
         config={"model": trained.describe(), "device": dataclasses.asdict(choose_device("float32"))},
         inputs={"weights": trained.sha256, "test": run.task.test.sha256},
-        code=("compress.distill", __name__, trained.call.module),
+        code=("compress.distill", "compress.stages.trained", __name__, trained.call.module),
         libraries=("torch",),
     )
 
@@ -241,33 +213,7 @@ def classify_test(run: Run, trained: Trained) -> Path:
     return execute_step(run, step, make, summarize).path / CLASSES
 
 
-def describe_training(trained: Trained) -> Json:
-    """The learning curve, for the provenance."""
-    return {"role": trained.role, "weights_sha256": trained.sha256, "epochs": _history(trained.path.parent)}
-
-
 def read_schedule(config: TrainConfig) -> Schedule:
     """The recipe's words as the training loop's."""
     fields = config.model_dump(exclude={"augment"})
     return Schedule(**fields, augment=Augment(**config.augment.model_dump()) if config.augment else None)
-
-
-def write_weights(folder: Path, model: nn.Module, history: Sequence[Epoch]) -> None:
-    """What a stage leaves of a trained model."""
-    weights = unwrapped(model).state_dict()  # copied, for the file format takes no tensors that share memory
-    save_file(
-        {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in weights.items()},
-        folder / WEIGHTS,
-    )
-    (folder / HISTORY).write_text(json.dumps([dataclasses.asdict(epoch) for epoch in history]))
-
-
-def describe_history(folder: Path) -> str:
-    """How the last epoch ended, in a phrase."""
-    last = _history(folder)[-1]
-    agreement = f", agrees with its teacher on {last['agreement']:.4f}" if last["agreement"] is not None else ""
-    return f"validation accuracy {last['validation_accuracy']:.4f}{agreement}"
-
-
-def _history(folder: Path) -> Json:
-    return json.loads((folder / HISTORY).read_text())

@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from compress.distill import Schedule, TransferSet, choose_device, train
-from compress.progress import Stage
+from compress.distill import Schedule, TransferSet, choose_device
 from compress.quantize import QATInt8, TrainableGraph, prepare
 from compress.recipe import QuantizeConfig
-from compress.stages.context import Run, Step, execute_step
+from compress.stages.context import Run
 from compress.stages.schemes import read_qat_scheme
-from compress.stages.train import WEIGHTS, Lesson, Trained, describe_history, read_schedule, write_weights
+from compress.stages.train import Lesson, execute_training, read_schedule
+from compress.stages.trained import WEIGHTS, Trained
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,53 +51,23 @@ def tune(run: Run, student: Trained, config: QuantizeConfig, lesson: Lesson | No
         transfer: what to learn on.
     """
     scheme, schedule = read_qat_scheme(config), tuning_schedule(config)
-    step = Step(
+    result = execute_training(
+        run,
         name="tune",
         title="train student for int8",
+        build=lambda: make_trainable(run, student, scheme),
+        schedule=schedule,
+        lesson=lesson,
+        transfer=transfer,
         config={
             "model": student.describe(),
             "scheme": dataclasses.asdict(scheme),
             "train": config.model_dump(mode="json", include={"train"}),
-            "distill": lesson.config if lesson else None,
-            "seed": run.recipe.seed,
             "device": dataclasses.asdict(choose_device("float32")),
-            "processes": run.world.size,
         },
-        inputs={
-            "student": student.sha256,
-            "calibration": run.task.calibration.sha256,
-            "transfer": transfer.identity,
-            "validation": run.task.validation.sha256,
-            **(lesson.inputs if lesson else {}),
-        },
-        code=(
-            "compress.distill",
-            "compress.quantize",
-            __name__,
-            "compress.stages.train",
-            student.call.module,
-            *(lesson.code if lesson else ()),
-        ),
-        libraries=("torch", "numpy"),
+        inputs={"student": student.sha256, "calibration": run.task.calibration.sha256},
+        code=("compress.quantize", __name__, student.call.module),
     )
-
-    def make(folder: Path, stage: Stage | None) -> None:
-        graph = make_trainable(run, student, scheme)
-        history = train(
-            graph,
-            transfer,
-            run.task.validation,
-            schedule,
-            seed=run.recipe.seed,
-            checkpoint=folder / "checkpoint" / "tuning.pt",
-            distillation=lesson.distillation if lesson else None,
-            world=run.world,
-            advance=stage.advance if stage else None,
-        )
-        if stage:
-            write_weights(folder, graph, history)
-
-    result = execute_step(run, step, make, describe_history, join=lambda folder: make(folder, None))
     return Tuned(student=student, scheme=scheme, path=result.path / WEIGHTS, sha256=result.files[WEIGHTS])
 
 

@@ -70,7 +70,7 @@ class Phone:
     def __init__(self, device: AdbDevice) -> None:
         self._device = device
         self._adb = require("adb", f"to reach {device.name}")
-        self.runtime = f"{TOOL} {_hash_tool(device)}"
+        self.runtime = f"{TOOL} {hash_tool(device.name, device.benchmark_model)}"
         self._serial = self._find()
         self._folder = self._make_folder()
         try:
@@ -228,9 +228,13 @@ class Phone:
             return None
 
 
-def _hash_tool(device: AdbDevice) -> str:
-    """The first 12 digits of the program's sha256."""
-    path, fault = device.benchmark_model, None
+def hash_tool(name: str, path: Path) -> str:
+    """The first 12 digits of the sha256 of the program for the device of a name.
+
+    Raises:
+        ToolError: there is no such file, or it is no program.
+    """
+    fault = None
     try:
         content = path.read_bytes()
         if not content.startswith(ELF):
@@ -238,9 +242,7 @@ def _hash_tool(device: AdbDevice) -> str:
     except OSError as error:
         fault = f"cannot be read ({error.strerror})"
     if fault:
-        raise ToolError(
-            f"{device.name}: {path} {fault}, expected LiteRT's {TOOL} for the phone's processor; {WHERE_TO_GET}"
-        )
+        raise ToolError(f"{name}: {path} {fault}, expected LiteRT's {TOOL} for the phone's processor; {WHERE_TO_GET}")
     return hashlib.sha256(content).hexdigest()[:12]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,23 @@ class DeviceOptions:
 def is_address(target: str) -> bool:
     """Whether it names a device, and not the host or a core."""
     return target.partition(":")[0] in ("ssh", "adb")
+
+
+def refuse_idle_options(options: DeviceOptions, devices: Iterable[SshDevice | AdbDevice]) -> None:
+    """Refuse an option that no device among the targets reads.
+
+    Raises:
+        RecipeError: there is one.
+    """
+    kinds = {type(device) for device in devices}
+    idle = {
+        "--python": options.python != DeviceOptions.python and SshDevice not in kinds,
+        "--port": options.port is not None and SshDevice not in kinds,
+        "--benchmark-model": options.benchmark_model is not None and AdbDevice not in kinds,
+    }
+    for option in (option for option, is_idle in idle.items() if is_idle):
+        form = "adb:SERIAL" if option == "--benchmark-model" else "ssh:user@host"
+        raise RecipeError(f"{option}: no target reads it; expected a target {form} beside it; add one, or leave it out")
 
 
 def read_address(target: str, options: DeviceOptions, timeout_s: float) -> SshDevice | AdbDevice:

@@ -139,7 +139,12 @@ def _find_taken(found: list[tuple[Loc, str, Place]], taken: Collection[str]) -> 
     owners = {simplify(name): name for name in taken}
     problems = []
     for loc, name, place in found:
-        if owner := owners.get(simplify(name)):
+        if not simplify(name):
+            message = (
+                f"{dotted(loc)}: the name {name!r} has no letter or digit; expected one that can be typed; rename it"
+            )
+            problems.append(Problem(place.line, place.column, message))
+        elif owner := owners.get(simplify(name)):
             message = f"{dotted(loc)}: the name {name!r} is taken, by {owner!r}; choose another"
             problems.append(Problem(place.line, place.column, message))
         owners[simplify(name)] = name

@@ -29,8 +29,10 @@ from compress.types import Json
 
 CARETAKER = Path(runtimes.__file__).with_name("caretaker.py")
 CONNECT_S, HELLO_S, COPY_S, END_S = 15, 60.0, 900.0, 5.0
-LOST_S = 1.0
-"""By then a connection that has broken is seen to be, once something on it has failed."""
+LOST_S, SILENT_S = 1.0, 15.0
+"""By then a connection that has broken is seen to be, once something on it has failed; one that is silent is taken for
+broken: ssh itself would notice after 30 seconds.
+"""
 SESSIONS = 4
 """At once: the caretaker, a worker for each runtime, a copy."""
 SSH_FAILED, NOT_FOUND = 255, (126, 127)
@@ -134,10 +136,25 @@ class Connection:
         """Raise ConnectionLost if it no longer stands, once something on it has failed."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._master.wait(LOST_S)
-            raise ConnectionLost(
-                f"{self.name}: the connection to {self._destination} was lost: {self._last_words()}; expected it to "
-                f"last; nothing of what was measured there is kept; look at its power and network, and run it again"
+            raise self._lost(self._last_words())
+        try:
+            subprocess.run(
+                self.command("true"),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=SILENT_S,
+                start_new_session=True,
+                check=False,
             )
+        except subprocess.TimeoutExpired:
+            raise self._lost(f"it was silent for {SILENT_S:g} s") from None
+
+    def _lost(self, why: str) -> ConnectionLost:
+        return ConnectionLost(
+            f"{self.name}: the connection to {self._destination} was lost: {why}; expected it to last; nothing of what "
+            f"was measured there is kept; look at its power and network, and run it again"
+        )
 
     def describe_full(self, words: str) -> str:
         """The message for a file that could not be written there."""
@@ -182,13 +199,14 @@ class Connection:
             raise ToolError(
                 f"{self.name}: {_explain(self._master.wait(), self._last_words(), self._destination, python)}"
             )
-        try:
-            return json.loads(line)
-        except ValueError as error:
-            raise ToolError(
-                f"{self.name}: the shell of {self._destination} prints {line[:60]!r} by itself, expected silence; let "
-                f"its start-up file print to terminals alone"
-            ) from error
+        with contextlib.suppress(ValueError):
+            facts = json.loads(line)
+            if isinstance(facts, dict) and "folder" in facts:
+                return facts
+        raise ToolError(
+            f"{self.name}: the shell of {self._destination} prints {line[:60]!r} by itself, expected silence; let its "
+            f"start-up file print to terminals alone"
+        )
 
     def _copy(
         self, script: str, *, stdin: IO[bytes] | int = subprocess.DEVNULL, stdout: IO[bytes] | None = None

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
-from scipy.stats import chi2
+from scipy.stats import binomtest, chi2
 from sklearn.metrics import f1_score
 
 from compress.measure.paired import compare_paired, mcnemar_p_value, paired_interval
@@ -28,6 +28,13 @@ def test_wilson_interval_matches_newcombes_table(successes: int, n: int, low: fl
     estimate = estimate_proportion(successes, n)
     assert estimate.interval == pytest.approx((low, high), abs=5e-5)
     assert (estimate.value, estimate.n) == (successes / n, n)
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 1), (1, 1), (3, 7), (0, 400), (399, 400), (9190, 10_000), (20, 20)])
+def test_wilson_interval_is_scipys(successes: int, n: int) -> None:
+    interval = binomtest(successes, n).proportion_ci(0.95, method="wilson")
+    ours = estimate_proportion(successes, n).interval
+    assert ours == pytest.approx((interval.low, interval.high), rel=1e-12, abs=1e-15)
 
 
 def test_accuracy_and_agreement_count_equal_classes() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from compress.types import METRICS
 
-SCHEMES = "float32, float16, static_int8, mixed_int8, qat_int8, dynamic_int8, weight_only_int8, weight_only_int4"
+SCHEMES = "float32, float16, static_int8, mixed_int8, qat_int8, dynamic_int8, weight_only_int8, weight_only_int4, auto"
 
 MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("name: tiny", "name: 010", [("010", "name: expected text, got 010; to mean the text, quote it: '010'")]),
@@ -169,7 +169,7 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
     (
         "[float32, static_int8]",
         "[{scheme: static_int8, train: {epochs: 1, batch_size: 8, learning_rate: 1e-3}}]",
-        [("{scheme:", "quantize[0]: static_int8 does not train; leave train out, or use qat_int8")],
+        [("{scheme:", "quantize[0]: static_int8 does not train; leave train out, or use qat_int8 or auto")],
     ),
     (
         "[float32, static_int8]",
@@ -246,6 +246,44 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
             ("0}", "quantize[0].sqnr_db: expected a number above 0, got 0"),
             ("1.5", "quantize[1].agreement: expected a number of at most 1, got 1.5"),
         ],
+    ),
+    ("[float32, static_int8]", "[static_int8, {scheme: auto, accuracy_drop: 0.01}]", []),
+    (
+        "[float32, static_int8]",
+        "[static_int8, {scheme: auto, accuracy_drop: 0, train: {epochs: 1, batch_size: 8, learning_rate: 1e-3}}]",
+        [],
+    ),
+    (
+        "[float32, static_int8]",
+        "[static_int8, auto]",
+        [
+            (
+                "auto",
+                "quantize[1]: auto has nothing to choose by: no budget limits accuracy or accuracy_drop of"
+                " student-auto.onnx; add one, or accuracy_drop here, such as 0.01",
+            )
+        ],
+    ),
+    (
+        "[float32, static_int8]",
+        "[{scheme: static_int8, accuracy_drop: 0.01}, {scheme: auto, accuracy_drop: 0.01, rounding: learnt}]",
+        [
+            ("{scheme:", "quantize[0]: static_int8 chooses nothing; leave accuracy_drop out, or use auto"),
+            (
+                "{scheme: auto",
+                "quantize[1]: auto decides that itself; leave rounding out, or use static_int8 or mixed_int8",
+            ),
+        ],
+    ),
+    (
+        "[float32, static_int8]",
+        "[static_int8, auto, auto]",
+        [("[static_int8,", "quantize: auto is listed twice; keep one")],
+    ),
+    (
+        "[float32, static_int8]",
+        "[static_int8, {scheme: auto, accuracy_drop: 1}]",
+        [("1}", "quantize[1].accuracy_drop: expected a number below 1, got 1")],
     ),
     ("[onnx, tflite]", "[onnx, onnx]", [("[onnx,", "formats: onnx is listed twice; keep one")]),
     (

@@ -59,6 +59,34 @@ POSSIBLE = [
 ]  # fmt: skip
 
 
+AUTO = HEAD.replace("static_int8", "auto")
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        budget(metric="accuracy", artifact="*-auto.onnx", at_least=0.5),
+        budget(metric="accuracy_drop", artifact="student-*", at_most=0.01, judge="interval"),
+    ],
+)
+def test_auto_chooses_by_a_budget_on_the_accuracy_of_its_files(written: str, complain: Complain) -> None:
+    assert complain(recipe(written, head=AUTO)) == []
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        budget(metric="accuracy", artifact="student-float32.*", at_least=0.5),
+        budget(metric="agreement", artifact="student-auto.*", at_least=0.5),  # both files may be wrong alike
+        budget(metric="accuracy", artifact="student-auto.*", at_most=0.5),
+        budget(metric="accuracy", artifact="student-auto.*", at_least=0.5, relative_to='"teacher-*"'),
+    ],
+)
+def test_no_other_budget_tells_auto_how_accurate_to_be(written: str, complain: Complain) -> None:
+    (line,) = complain(recipe(written, head=AUTO))
+    assert "quantize[1]: auto has nothing to choose by" in line
+
+
 @pytest.mark.parametrize("written", POSSIBLE)
 def test_what_a_run_measures_can_be_limited(written: str, complain: Complain) -> None:
     assert complain(recipe(written)) == []

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from compress.errors import ToolError
+from compress.errors import RecipeError, ToolError
 from compress.gate import judge
 from compress.progress import Progress
 from compress.recipe import DeviceConfig
@@ -24,6 +24,7 @@ from compress.stages.devices import measure_on_devices
 from compress.stages.elsewhere import measure_device
 from compress.stages.export import Exported
 from compress.stages.on_device import OnDevice
+from compress.stages.over_adb import check_tools
 from compress.store import Store, file_sha256
 from compress.targets import Session, decode, encode, open_session
 from compress.tasks.task import Split
@@ -90,7 +91,9 @@ def make_run(tmp_path: Path, home: Path, split: Split) -> Callable[..., Run]:
     store = Store(tmp_path / "store", print)
 
     def make(*devices: DeviceConfig) -> Run:
-        recipe: Any = SimpleNamespace(path=Path("recipe.yaml"), benchmark=SimpleNamespace(devices=devices))
+        recipe: Any = SimpleNamespace(
+            path=Path("recipe.yaml"), benchmark=SimpleNamespace(devices=devices), where=lambda *_: "recipe.yaml"
+        )
         task: Any = SimpleNamespace(test=split)
         progress = Progress(Console(file=io.StringIO(), width=200))
         return Run(recipe=recipe, task=task, store=store, home=home, progress=progress)
@@ -219,6 +222,20 @@ def test_a_phone_gives_the_means_of_its_rounds(
     assert student.details["speedup"]["value"] == pytest.approx(1)
     ran = [call[-1] for call in phone.calls() if "--graph" in call[-1]]
     assert len([script for script in ran if "--num_runs=30" in script]) == 2 * 3
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"), [(None, r"cannot be read \(No such file or directory\)"), (b"text", "is no program")]
+)
+def test_a_program_for_a_phone_that_is_none_is_refused_before_anything_trains(
+    make_run: Callable[..., Run], tmp_path: Path, content: bytes | None, fault: str
+) -> None:
+    tool = tmp_path / "benchmark_model"
+    if content is not None:
+        tool.write_bytes(content)
+    run = make_run(DeviceConfig(name="pixel", adb="any", benchmark_model=str(tool)))
+    with pytest.raises(RecipeError, match=f"^recipe.yaml: pixel: {tool} {fault}"):
+        check_tools(run)
 
 
 def test_a_file_that_the_program_cannot_run_is_missing_alone(

@@ -72,9 +72,13 @@ class Server:
 
     def drop(self) -> None:
         """Break every connection, as a cable that is pulled."""
+        self.send(signal.SIGKILL)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal to the process of every connection; stopped ones keep the line and say nothing."""
         tasks = Path(f"/proc/{self.pid}/task").iterdir()
         for child in [int(pid) for task in tasks for pid in (task / "children").read_text().split()]:
-            os.kill(child, signal.SIGKILL)
+            os.kill(child, number)
 
 
 def find_sshd(home: Path) -> tuple[Path, dict[str, str]]:

@@ -156,6 +156,8 @@ MISTAKES = [
     ("  Kiosk: {soc: Dimensity 9999}", "  Kiosk: {soc: Exynos}", "8:16: devices.Kiosk.soc: unknown soc 'Exynos'; "
      "describe it under socs, or name one of `compress devices`"),
     ("  Kiosk:", "  pixel-6:", "8:3: devices.pixel-6: the name 'pixel-6' is taken, by 'Pixel 6'; choose another"),
+    ("  Kiosk:", "  '---':", "8:3: devices.---: the name '---' has no letter or digit; expected one that can be typed; "
+     "rename it"),
     ("[lab phone]", "[lab phone, KIOSK]", "9:63: devices.Pixel 4 of the lab.also[1]: the name 'KIOSK' is taken, by "
      "'Kiosk'; choose another"),
     ("  Dimensity 9999:\n", "  Tensor-G1:\n", "2:3: socs.Tensor-G1: the name 'Tensor-G1' is taken, by 'Tensor G1'; "

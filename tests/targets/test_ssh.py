@@ -128,6 +128,14 @@ def test_what_is_not_reached_is_one_line(
     assert list(there.iterdir()) == []
 
 
+def test_a_greeting_that_could_be_an_answer(board: Callable[..., SshDevice], tmp_path: Path) -> None:
+    """JSON, but not what was asked."""
+    (tmp_path / "greeting").write_text("#!/bin/sh\necho 17\n")
+    (tmp_path / "greeting").chmod(0o755)
+    with pytest.raises(ToolError, match=r"pi4: the shell of board prints b'17\\n' by itself, expected silence"):
+        open_device(board(python=str(tmp_path / "greeting")))
+
+
 def test_an_answer_that_does_not_come(
     board: Callable[..., SshDevice], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,15 +187,15 @@ def test_a_python_without_the_runtimes(board: Callable[..., SshDevice], models: 
             session.describe(models / "int8.tflite")
 
 
-def drop_during(server: ssh_server.Server, there: Path, job: Callable[[], object]) -> str:
-    """Drop the connection once a worker is at its job; return what the user reads."""
+def lose_during(there: Path, job: Callable[[], object], lose: Callable[[], None]) -> str:
+    """Lose the connection once a worker is at its job; return what the user reads."""
 
-    def drop() -> None:
+    def wait_and_lose() -> None:
         wait_until(lambda: len(works_in(there)) == 2)
         time.sleep(0.3)  # by then it has opened the model, and would go on without its folder
-        server.drop()
+        lose()
 
-    thread = threading.Thread(target=drop)
+    thread = threading.Thread(target=wait_and_lose)
     thread.start()
     try:
         with pytest.raises(ConnectionLost) as caught:
@@ -202,11 +210,33 @@ def test_a_connection_that_drops_in_mid_run_is_lost_and_leaves_nothing_there(
 ) -> None:
     with open_device(board()) as session:
         session.describe(models / "float.onnx")
-        said = drop_during(server, there, lambda: session.run(hanging, np.zeros((1, 4), np.float32)))
+        said = lose_during(there, lambda: session.run(hanging, np.zeros((1, 4), np.float32)), server.drop)
         assert said.startswith("pi4: the connection to board was lost: Connection to 127.0.0.1 closed by remote host.;")
         with pytest.raises(ToolError):
             session.describe(models / "float.onnx")
     wait_until(lambda: not list(there.iterdir()) and not works_in(there))
+
+
+def test_a_connection_that_falls_silent_is_lost_and_the_model_is_not_blamed(
+    board: Callable[..., SshDevice],
+    server: ssh_server.Server,
+    there: Path,
+    hanging: Path,
+    models: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ssh_connection, "SILENT_S", 1.0)
+    with open_device(board(timeout_s=4)) as session:
+        session.describe(models / "float.onnx")
+        try:
+            said = lose_during(
+                there,
+                lambda: session.run(hanging, np.zeros((1, 4), np.float32)),
+                lambda: server.send(signal.SIGSTOP),
+            )
+        finally:
+            server.send(signal.SIGCONT)
+    assert "the connection to board was lost: it was silent for 1 s; expected it to last" in said
 
 
 def test_a_hanging_job_ends_at_its_deadline(
