@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from compress import doctor
 from compress.bench import bench_file
 from compress.cli import app
+from compress.doctor.runtimes import check_device, read_device
 from compress.errors import RecipeError, ToolError
 from compress.targets.addresses import DeviceOptions, read_address
 from tests.targets import ssh_server, tiny_models
@@ -56,7 +56,7 @@ def test_bench_measures_on_devices(
 def test_doctor_looks_at_devices(server: ssh_server.Server, phone: FakePhone, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{phone.folder}:{server.path}")
     options = DeviceOptions(python=sys.executable, benchmark_model=phone.tool)
-    found = [doctor._device(read_address(target, options, 60)) for target in ("ssh:board", "adb:9A1X", "ssh:off")]
+    found = [check_device(read_address(target, options, 60)) for target in ("ssh:board", "adb:9A1X", "ssh:off")]
     assert [finding.state for finding in found] == ["ok", "ok", "missing"]
     assert found[0].text.startswith("litert 2.3.0 and onnxruntime 1.32.0, ")
     assert found[1].text.startswith("Pixel 4, cortex-a55 × 4, cortex-a76 × 4, takes benchmark_model ")
@@ -108,4 +108,4 @@ def test_an_option_that_nothing_reads_is_refused(tmp_path: Path, options: dict[s
 
 def test_doctor_takes_devices_alone() -> None:
     with pytest.raises(RecipeError, match="--target host: is no device; expected ssh:user@host, adb:SERIAL"):
-        doctor._read_device("host", DeviceOptions())
+        read_device("host", DeviceOptions())

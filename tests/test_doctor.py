@@ -12,7 +12,9 @@ import pytest
 from rich.console import Console
 
 from compress import doctor
+from compress.targets import tflite_runtime
 from compress.targets.arm64 import installation
+from compress.targets.installing import MANIFEST
 from compress.tasks import fashion_mnist
 
 Break = Callable[[Path, pytest.MonkeyPatch], Path | None]
@@ -61,7 +63,13 @@ def not_installed(_: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def half_an_emulator(home: Path, _: pytest.MonkeyPatch) -> None:
     folder = installation.locate(home)
     folder.mkdir(parents=True)
-    (folder / installation.MANIFEST).write_text("{}")
+    (folder / MANIFEST).write_text("{}")
+
+
+def half_an_old_runtime(home: Path, _: pytest.MonkeyPatch) -> None:
+    folder = tflite_runtime.locate(home)
+    folder.mkdir(parents=True)
+    (folder / MANIFEST).write_text("")
 
 
 def damaged_data(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,6 +105,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, st
         (damaged_data, "Fashion-MNIST", "·", "as published; download it again: the next run does", 0),
         (wrong_data_of_the_users, "Fashion-MNIST", "·", "put the published file there, or unset $COMPRESS_DATA", 0),
         (half_an_emulator, "ARM64 runtimes", "·", "on cortex-a53 did not start", 0),
+        (half_an_old_runtime, "tflite-runtime", "·", "on host did not start", 0),
     ],
 )
 def test_what_is_broken_loses_its_mark(
@@ -121,6 +130,7 @@ def test_everything_is_there(home: Path) -> None:
     code, lines = examine(home, install=True)
     assert code == 0
     assert {mark for mark, _ in lines.values()} == {"✓"}
+    assert "tflite-runtime 2.14.0 starts on this machine and an emulated cortex-a53" in lines["tflite-runtime"][1]
     for name in ("host runtimes", "ARM64 runtimes"):
         assert "onnxruntime 1." in lines[name][1]
         assert "litert 2." in lines[name][1]

@@ -55,10 +55,11 @@ class Place(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Host:
-    """This machine."""
+    """This machine. site: a folder of packages that take the place of this Python's own; None for these."""
 
+    site: Path | None = None
     how: Literal["native"] = "native"
 
     def launch(
@@ -68,6 +69,9 @@ class Host:
         shutil.copyfile(WORKER, folder / WORKER.name)
         command = [sys.executable, "-P", WORKER.name]
         environment = {**os.environ, **ENVIRONMENT}
+        if self.site:
+            command.insert(1, "-S")
+            environment["PYTHONPATH"] = str(self.site)
         return WorkerProcess(command, folder=folder, environment=environment, memory_bytes=memory_bytes)
 
     def close(self) -> None: ...
@@ -75,10 +79,11 @@ class Host:
 
 @dataclass(frozen=True, kw_only=True)
 class EmulatedCore:
-    """An ARM64 core on this machine."""
+    """An ARM64 core on this machine. site: a folder of packages that take the place of the installation's."""
 
     installation: arm64.Arm64
     core: Core
+    site: Path | None = None
     how: Literal["emulated"] = "emulated"
 
     def launch(
@@ -88,6 +93,8 @@ class EmulatedCore:
         shutil.copyfile(WORKER, folder / WORKER.name)
         command = self.installation.command(self.core, folder, REPORT, WORKER.name, profiling=profiling)
         environment = {**arm64.ENVIRONMENT, **ENVIRONMENT}
+        if self.site:
+            environment["PYTHONPATH"] = str(self.site)  # not below the core's root, and so the host's own path
         return WorkerProcess(command, folder=folder, environment=environment, memory_bytes=memory_bytes)
 
     def close(self) -> None: ...

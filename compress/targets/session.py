@@ -23,12 +23,15 @@ HOST = "host"
 INPUTS, OUTPUTS = "inputs.npy", "outputs.npy"
 
 
-def open_session(target: str, home: Path, *, timeout_s: float = 120.0, memory_bytes: int = 8 << 30) -> Session:
+def open_session(
+    target: str, home: Path, *, site: Path | None = None, timeout_s: float = 120.0, memory_bytes: int = 8 << 30
+) -> Session:
     """Open a target; use the result as a context manager.
 
     Args:
         target: `host`, or one of `core_names()`.
         home: where the emulated cores are installed; unused for `host`.
+        site: a folder with other runtimes than the usual ones, see `compress.targets.tflite_runtime`.
         timeout_s: for one job.
         memory_bytes: limit of the address space of one job.
 
@@ -37,7 +40,7 @@ def open_session(target: str, home: Path, *, timeout_s: float = 120.0, memory_by
         ToolError: the emulated cores are not installed in `home`, or there is no room for temporary files.
     """
     if target == HOST:
-        return Session(target, Host(), timeout_s=timeout_s, memory_bytes=memory_bytes)
+        return Session(target, Host(site=site), timeout_s=timeout_s, memory_bytes=memory_bytes)
     core = CORES.get(target)
     if core is None:
         raise RecipeError(f"unknown target {target!r}, expected {HOST} or one of {', '.join(core_names())}")
@@ -47,7 +50,7 @@ def open_session(target: str, home: Path, *, timeout_s: float = 120.0, memory_by
             f"target {target}: the emulated ARM64 cores are not installed in {home}, expected them there; "
             f"run `compress doctor --install`, or measure on `host` only"
         )
-    place = EmulatedCore(installation=installation, core=core)
+    place = EmulatedCore(installation=installation, core=core, site=site)
     return Session(target, place, timeout_s=timeout_s, memory_bytes=memory_bytes)
 
 

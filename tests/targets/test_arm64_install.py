@@ -14,7 +14,8 @@ from compress.debian import apt
 from compress.errors import ToolError
 from compress.targets.arm64 import Arm64, find, install, installation
 from compress.targets.arm64 import install as install_function
-from compress.targets.arm64.installation import MANIFEST, compute_key, locate
+from compress.targets.arm64.installation import compute_key, locate
+from compress.targets.installing import MANIFEST
 
 install_module = sys.modules[install_function.__module__]
 

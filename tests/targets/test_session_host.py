@@ -69,7 +69,8 @@ IMPOSTORS = [
     ("page.onnx", b"\n<!DOCTYPE html><html><body>404", "is a web page"),
     ("page.tflite", b"<html>", "is a web page"),
     ("pointer.onnx", b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "Git LFS pointer"),
-    ("other.tflite", b"PK\x03\x04 a zip archive", "not with a TFLite header"),
+    ("other.tflite", b"PK\x03\x04 a zip archive", "not as .tflite files do"),
+    ("other.ort", b"PK\x03\x04 a zip archive", "not as .ort files do"),
     ("model.pt", b"PK\x03\x04", "unknown kind of model file '.pt'"),
     ("garbage.onnx", b"\x99" * 200, "on host under onnxruntime"),
 ]

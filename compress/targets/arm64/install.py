@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import compileall
-import importlib.util
 import json
-import os
 import platform
 import py_compile
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
-
-from filelock import FileLock
 
 from compress.debian import apt
 from compress.debian.commands import require, run
@@ -25,7 +20,6 @@ from compress.targets.arm64.core_root import make_core_root
 from compress.targets.arm64.installation import (
     C_SOURCES,
     ENVIRONMENT,
-    MANIFEST,
     WHEELS_FILE,
     Arm64,
     find,
@@ -33,6 +27,7 @@ from compress.targets.arm64.installation import (
     locate,
 )
 from compress.targets.cores import CORES
+from compress.targets.installing import MANIFEST, build_once, install_wheels, require_pip
 
 STILL_WORKS = "without the emulated ARM64 cores, measurements on `host` still work"
 PLATFORMS = (
@@ -68,7 +63,8 @@ def install(home: Path, progress: Callable[[str], None]) -> Arm64:
         return found
     try:
         _check_machine()
-        return _install(home, progress)
+        build_once(locate(home), lambda folder: _build(folder, progress))
+        return Arm64(folder=locate(home))
     except ToolError as error:
         raise ToolError(f"{error}; {STILL_WORKS}") from error
     except OSError as error:
@@ -76,24 +72,6 @@ def install(home: Path, progress: Callable[[str], None]) -> Arm64:
             f"could not install the emulated ARM64 cores in {home} ({error}), expected about 400 MB of room and "
             f"permission to write; mend that and try again; {STILL_WORKS}"
         ) from error
-
-
-def _install(home: Path, progress: Callable[[str], None]) -> Arm64:
-    target = locate(home)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.parent.with_suffix(".lock")):
-        if found := find(home):
-            return found  # another process has just finished
-        for leftover in target.parent.glob("unfinished-*"):
-            shutil.rmtree(leftover)
-        folder = Path(tempfile.mkdtemp(prefix="unfinished-", dir=target.parent))
-        try:
-            _build(folder, progress)
-            os.sync()  # some thousand files: all must be on disk before the name says that they are
-            folder.rename(target)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-    return Arm64(folder=target)
 
 
 def _check_machine() -> None:
@@ -105,10 +83,7 @@ def _check_machine() -> None:
         )
     find_compiler()
     require("dpkg-deb", "to unpack the ARM64 emulator and system")
-    if importlib.util.find_spec("pip") is None:
-        raise ToolError(
-            f"the Python package pip is missing in {sys.prefix}, expected it to download the ARM64 runtimes; install it"
-        )
+    require_pip("the ARM64 runtimes")
 
 
 def _build(folder: Path, progress: Callable[[str], None]) -> None:
@@ -125,7 +100,7 @@ def _build(folder: Path, progress: Callable[[str], None]) -> None:
     for name in HOSTS_OWN:
         (folder / "sysroot/etc" / name).touch()
     progress("downloading the ARM64 runtimes")
-    _install_wheels(folder)
+    install_wheels(WHEELS_FILE, folder / "site", PLATFORMS, "the ARM64 runtimes")
     progress("compiling the instruction counter")
     _compile_bytecode(folder)
     compile_library(C_SOURCES, folder / "counter.so")
@@ -142,14 +117,6 @@ def _keep_only(folder: Path, name: str) -> None:
     for path in folder.iterdir():
         if path.name != name:
             path.unlink()
-
-
-def _install_wheels(folder: Path) -> None:
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--no-compile", "--no-deps"]
-    command += ["--require-hashes", "--requirement", str(WHEELS_FILE), "--target", "site"]
-    command += ["--only-binary=:all:", "--implementation", "cp", "--python-version", "3.11"]
-    command += [argument for name in PLATFORMS for argument in ("--platform", name)]
-    run(command, purpose="download the ARM64 runtimes", folder=folder)
 
 
 def _compile_bytecode(folder: Path) -> None:

@@ -13,13 +13,13 @@ import yaml
 
 from compress.targets.arm64.core_root import list_files
 from compress.targets.cores import CORES, Core
+from compress.targets.installing import MANIFEST
 
 HERE = Path(__file__).parent
 PACKAGES_FILE = HERE / "packages.yaml"
 WHEELS_FILE = HERE / "wheels.lock"
 C_SOURCES = (HERE / "counter.c", HERE / "caches.c", HERE / "opcodes.c")
 C_HEADERS = (HERE / "caches.h", HERE / "opcodes.h", HERE / "qemu_plugin.h")
-MANIFEST = "installed.json"
 PYTHON = "usr/bin/python3.11"
 
 # Of the emulated Python, whole: the same on every machine, because the length of the environment moves the stack. Time

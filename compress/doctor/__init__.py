@@ -5,49 +5,22 @@ from __future__ import annotations
 import platform
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
-from typing import Literal
+from tempfile import TemporaryFile
 
 from packaging.requirements import Requirement
 from rich.console import Console
 from rich.markup import escape
 
-from compress.errors import (
-    EXIT_ENVIRONMENT,
-    EXIT_PASS,
-    CompressError,
-    InstructionError,
-    ModelError,
-    RecipeError,
-    ToolError,
-)
-from compress.targets import HOST, arm64, core_names, open_session
-from compress.targets.adb import AdbDevice, Phone
-from compress.targets.addresses import FORMS, DeviceOptions, is_address, read_address
-from compress.targets.ssh import SshDevice, open_device
+from compress.doctor.finding import Finding
+from compress.doctor.runtimes import check_arm64, check_device, check_host, check_tflite_runtime, read_device
+from compress.errors import EXIT_ENVIRONMENT, EXIT_PASS, CompressError
+from compress.targets.addresses import DeviceOptions
 
-State = Literal["ok", "missing", "absent"]
 MARKS = {"ok": "[green]✓[/]", "missing": "[red]✗[/]", "absent": "[yellow]·[/]"}
 NEEDED_BYTES = 1_000_000_000  # ARM64 runtimes 0.4 GB while they are installed, data and several runs' results 0.1 GB
-# What looks like a model file until a runtime opens it.
-NO_MODELS = {".onnx": b"\xff" * 64, ".tflite": b"\0\0\0\0TFL3" + b"\xff" * 64}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One line of the diagnosis.
-
-    state: `ok`; `missing`: nothing works without it, or it was asked for; `absent`: the rest works, `text` says what
-        does not.
-    """
-
-    name: str
-    state: State
-    text: str
 
 
 def diagnose(
@@ -58,7 +31,7 @@ def diagnose(
     targets: tuple[str, ...] = (),
     options: DeviceOptions | None = None,
 ) -> int:
-    """Print one line per piece; with `install`, fetch the data and the ARM64 runtimes first.
+    """Print one line per piece; with `install`, fetch the data, the ARM64 runtimes and tflite-runtime first.
 
     Args:
         home: where they are kept.
@@ -73,16 +46,17 @@ def diagnose(
     Raises:
         RecipeError: a target is no address of a device, or an option is missing.
     """
-    devices = [_read_device(target, options or DeviceOptions()) for target in targets]
+    devices = [read_device(target, options or DeviceOptions()) for target in targets]
     checks: tuple[Callable[[], Finding], ...] = (
         _python,
         _packages,
         _training,
-        lambda: _host(home),
+        lambda: check_host(home),
         lambda: _disk(home),
         lambda: _data(home, install=install),
-        lambda: _arm64(home, console, install=install),
-        *(partial(_device, device) for device in devices),
+        lambda: check_arm64(home, console, install=install),
+        lambda: check_tflite_runtime(home, console, install=install),
+        *(partial(check_device, device) for device in devices),
     )
     worst = EXIT_PASS
     for check in checks:
@@ -142,36 +116,6 @@ def _training() -> Finding:
     return Finding(name="training", state="ok", text=f"torch {torch.__version__} {where}, {precision}")
 
 
-def _host(home: Path) -> Finding:
-    found, fault = _start_runtimes(HOST, home)
-    if fault:
-        return Finding(name="host runtimes", state="missing", text=f"{fault}; run `make clean setup`")
-    return Finding(name="host runtimes", state="ok", text=f"{found} start")
-
-
-def _start_runtimes(target: str, home: Path) -> tuple[str, str | None]:
-    """Start each runtime on a target and have it refuse what is no model.
-
-    Returns:
-        Their names and versions, and what was wrong with the first that did not start, if one did not.
-    """
-    started = []
-    try:
-        with TemporaryDirectory() as folder, open_session(target, home) as session:
-            for ending, content in NO_MODELS.items():
-                file = Path(folder) / f"nothing{ending}"
-                file.write_bytes(content)
-                try:
-                    session.describe(file)
-                except InstructionError:
-                    raise
-                except ModelError as error:
-                    started.append(str(error).partition(" under ")[2].partition(":")[0])
-    except (InstructionError, ToolError, OSError) as error:
-        return "", str(error).partition("; expected")[0]
-    return " and ".join(started), None
-
-
 def _disk(home: Path) -> Finding:
     existing = next(folder for folder in (home, *home.resolve().parents) if folder.exists())
     try:
@@ -203,43 +147,3 @@ def _data(home: Path, *, install: bool) -> Finding:
         rest = ": the next run does, or `compress doctor --install`" if source == PRIVATE else f"; {without}"
         return Finding(name=name, state="absent", text=f"{fault}{rest}")
     return Finding(name=name, state="ok", text=f"{folder} ({source}), as published")
-
-
-def _arm64(home: Path, console: Console, *, install: bool) -> Finding:
-    name, without = "ARM64 runtimes", "without them the host is measured and ARM64 budgets are MISSING"
-    try:
-        found = arm64.install(home, lambda text: console.print(f"  {escape(text)}")) if install else arm64.find(home)
-    except CompressError as error:
-        return Finding(name=name, state="absent", text=f"{error}; {without}")
-    if found is None:
-        text = f"not here yet; the first run installs them, or run `compress doctor --install`; {without}"
-        return Finding(name=name, state="absent", text=text)
-    core = core_names()[0]
-    runtimes, fault = _start_runtimes(core, home)
-    if fault:
-        mend = f"remove {found.folder} and run `compress doctor --install`"
-        return Finding(name=name, state="absent", text=f"{fault}; {mend}; {without}")
-    return Finding(name=name, state="ok", text=f"{runtimes} start on an emulated {core}, in {found.folder}")
-
-
-def _read_device(target: str, options: DeviceOptions) -> SshDevice | AdbDevice:
-    if not is_address(target):
-        raise RecipeError(f"--target {target}: is no device; expected {FORMS}; everything else is looked at anyway")
-    return read_address(target, options, timeout_s=60)
-
-
-def _device(device: SshDevice | AdbDevice) -> Finding:
-    try:
-        if isinstance(device, AdbDevice):
-            with Phone(device) as phone:
-                text = f"{phone.machine['board']}, {phone.machine['processor']}, takes {phone.runtime}"
-            return Finding(name=device.name, state="ok", text=text)
-        with open_device(device) as session:
-            machine, runtimes = session.machine, session.runtimes
-    except ToolError as error:
-        return Finding(name=device.name, state="missing", text=str(error).removeprefix(f"{device.name}: "))
-    if not runtimes:
-        text = f"{device.python} there has neither runtime; expected ai-edge-litert or onnxruntime; install one there"
-        return Finding(name=device.name, state="missing", text=text)
-    text = f"{' and '.join(runtimes.values())}, {machine['processor']}, governor {machine['governor']}"
-    return Finding(name=device.name, state="ok", text=text)
