@@ -16,6 +16,7 @@ from compress.quantize import Float32
 from compress.recipe import QuantizeConfig, Recipe
 from compress.run_folder import check_folder, write_run
 from compress.stages.choose import Choice, Settled, choose_scheme, settle
+from compress.stages.compatibility import try_tflite_runtime
 from compress.stages.context import Run, build_call
 from compress.stages.devices import measure_on_devices
 from compress.stages.emulate import find_runtimes
@@ -39,6 +40,7 @@ from compress.stages.teach import (
 from compress.stages.train import classify_test, train_alone, train_model
 from compress.stages.trained import Trained
 from compress.stages.tune import Tuned
+from compress.stages.variants import derive_variants, note_unmade
 from compress.store import Store, folder_lock
 from compress.tasks import Task
 from compress.types import Results
@@ -68,11 +70,12 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
         emulated, failed, notes = _emulate(run, exported)
         predicted, phone_notes = predict_latencies(run, exported)
         devices, device_notes = measure_on_devices(run, exported)
+        tried, untried = try_tflite_runtime(run, exported)
         latencies = time_on_host(run, exported)
         classes = {each.sha256: classify_test(run, each) for each in trained}
         weights = tuple(weights_artifact(each) for each in trained)
         artifacts = (*(each.artifact for each in exported), *weights)
-        measured = measure(run, trained, exported, outputs, classes, emulated, failed, devices, latencies)
+        measured = measure(run, trained, exported, outputs, classes, emulated, failed, devices, tried, latencies)
         measurements = (*measured, *predicted)
         results = Results(
             name=recipe.name,
@@ -81,9 +84,18 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
             verdicts=judge(recipe.budgets, artifacts, measurements),
             audits={each.artifact.sha256: each.audit for each in exported},
             provenance=provenance(run, trained, exported, sensitivity, choice.record if choice else None),
-            notes=(*note_small_test(run), *(choice.notes if choice else ()), *notes, *phone_notes, *device_notes),
+            notes=(
+                *note_small_test(run),
+                *(choice.notes if choice else ()),
+                *note_unmade(run, exported),
+                *notes,
+                *phone_notes,
+                *device_notes,
+                *untried,
+            ),
         )
         models = {each.artifact.path: each.file for each in exported}
+        models |= {path: file for each in exported for path, file in each.beside.items()}
         models |= {artifact.path: each.path for artifact, each in zip(weights, trained, strict=True)}
         write_run(folder, results, models)
     return results
@@ -173,7 +185,7 @@ def _export(run: Run, trained: tuple[Trained, ...], settled: tuple[Settled, ...]
     exported = export_model(run, teacher, Float32(), images)
     for each in settled:
         exported += export_model(run, student, read_scheme(each.config), images, each.tuned, each.entry.scheme)
-    return exported
+    return (*exported, *derive_variants(run, exported))
 
 
 def _emulate(

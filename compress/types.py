@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 
 SCHEMA_VERSION = 1
 
-Format = Literal["onnx", "tflite", "safetensors"]
+Format = Literal["onnx", "tflite", "ort", "safetensors"]
 Precision = Literal[
     "float32",
     "float16",
@@ -46,6 +46,7 @@ METRICS: Mapping[str, str] = {
     "sqnr_db": "dB",  # signal to noise of the logits, within ±MOST_SQNR_DB; against what: compress.measure.comparison
     "bit_exact": "fraction",  # share of images with equal logits; against what: compress.measure.comparison
     "runs": "fraction",  # 1 if the file runs on an emulated core, 0 if it dies there, of an illegal instruction say
+    "compatible": "fraction",  # 1 if tflite-runtime 2.14 computes what LiteRT does, 0 if it fails or is silently wrong
     "parameters": "count",
     "macs": "count",  # multiply-accumulates of one inference, read from the graph
     "executed_macs": "count",  # multiply-accumulates of one inference, from the executed opcodes
@@ -90,7 +91,7 @@ class Artifact:
     role: which model of the run it holds: `teacher`, `student`, `student_alone`; `file` for a user's own.
     path: relative to the run's folder (POSIX), or as the user gave it.
     precision: `mixed` for a user's own that is none of the others whole.
-    parent: sha256 of the artifact it was made from, None for a trained one.
+    parent: sha256 of the artifact it was made from, None for a trained one: the weights, for a variant the model file.
     """
 
     name: str

@@ -11,6 +11,7 @@ from compress.cli import app
 from compress.errors import RecipeError
 from compress.recipe import load_recipe
 from compress.recipe.quantization import Scheme
+from compress.recipe.variants import Variant
 from compress.targets.devices import load_devices
 
 ROOT = Path(__file__).parents[1]
@@ -92,6 +93,18 @@ def test_phones_are_a_recipe(mine: Path) -> None:
     assert recipe.benchmark.phones
     assert recipe.benchmark.phones.names == ("Pixel 4", "Raspberry Pi 4")
     assert {budget.metric for budget in recipe.budgets} == {"predicted_latency_ms"}
+
+
+def test_variants_and_the_older_runtime_are_a_recipe(mine: Path) -> None:
+    (variants,) = re.findall(r"```yaml\n(variants:.*?)```", README, re.DOTALL)
+    (tried,) = re.findall(r"```yaml\n(verify:.*?)```", README, re.DOTALL)
+    (mine / "mine.yaml").write_text(QUICKSTART.partition("\nverify:")[0] + "\n" + variants + tried)
+    recipe = load_recipe(mine / "mine.yaml")
+    assert {"student-int8.ort", "student-int8-unsigned.onnx", "student-int8-float-io.tflite"} <= {
+        *recipe.artifact_names()
+    }
+    assert set(re.findall(r"^  - (\w+) +# ", variants, re.MULTILINE)) == set(get_args(Variant))
+    assert [budget.target for budget in recipe.budgets] == ["cortex-a53"]
 
 
 def test_a_repaired_scheme_is_a_recipe(mine: Path) -> None:

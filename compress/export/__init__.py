@@ -1,6 +1,7 @@
-"""A torch graph in, a model file out; and what such a file holds.
+"""A torch graph in, a model file out; other files made from such a file; and what a file holds.
 
-`export` imports torch and the converters only when it is called, because the audit's child process starts here too.
+`export` and `derive` import torch, onnx and the converters only when they are called, because the audit's child process
+starts here too.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
     from compress.types import Precision
 
-__all__ = ["export"]
+__all__ = ["derive", "export"]
+
+OPERATORS = "required_operators.config"
+"""What `derive` writes beside an .ort file."""
 
 
 def export(
@@ -49,6 +53,36 @@ def export(
         from compress.export.to_tflite import to_tflite
 
         content = to_tflite(module, precision, example)
+    _write(path, content)
+
+
+def derive(variant: Literal["ort", "unsigned", "float_io"], source: Path, path: Path) -> None:
+    """Write a variant of a file to `path`, atomically; the same file gives the same bytes on the same machine.
+
+    Args:
+        variant: ort: ONNX Runtime's own format, optimised for ARM64, of any .onnx file; beside it, under the name
+            OPERATORS, what a reduced build of the runtime must hold. unsigned: uint8 in place of int8, of an .onnx file
+            whose activations are int8. float_io: float32 in and out of a .tflite file whose ends are int8.
+        source: a file that `export` wrote.
+        path: where; its folder must exist.
+
+    Raises:
+        ModelError: ONNX Runtime's converter refuses the file.
+        ToolError: `path` cannot be written.
+    """
+    if variant == "ort":
+        from compress.export.ort_file import to_ort
+
+        content, operators = to_ort(source)
+        _write(path.with_name(OPERATORS), operators.encode())
+    elif variant == "unsigned":
+        from compress.export.unsigned import to_unsigned
+
+        content = to_unsigned(source.read_bytes())
+    else:
+        from compress.export.float_io import to_float_io
+
+        content = to_float_io(source.read_bytes())
     _write(path, content)
 
 

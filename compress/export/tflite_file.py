@@ -1,4 +1,4 @@
-"""A TFLite model as objects that may be changed, and the few changes that stored weights need."""
+"""A TFLite model as objects that may be changed, and the few changes that stored weights and variants need."""
 
 from __future__ import annotations
 
@@ -89,8 +89,26 @@ class TfliteFile:
         self.graph.tensors.append(tensor)
         return len(self.graph.tensors) - 1
 
+    def replace_end(self, old: int, new: int) -> None:
+        """Let another tensor be what the graph reads or gives in the place of `old`."""
+        graph = self.graph
+        graph.inputs, graph.outputs = (
+            [new if index == old else int(index) for index in part] for part in (graph.inputs, graph.outputs)
+        )
+        for signature in self._model.signatureDefs or []:
+            for entry in (*signature.inputs, *signature.outputs):
+                entry.tensorIndex = new if entry.tensorIndex == old else entry.tensorIndex
+
     def insert_before(self, op: Any, kind: int, source: int, target: int) -> None:
         """A new operator of one input and one output."""
+        self.graph.operators.insert(self.graph.operators.index(op), self._operator(kind, source, target))
+
+    def append(self, kind: int, source: int, target: int, version: int) -> None:
+        """A new last operator of one input and one output."""
+        self.graph.operators.append(self._operator(kind, source, target))
+        self.require_version(self.graph.operators[-1], version)
+
+    def _operator(self, kind: int, source: int, target: int) -> Any:
         codes = self._model.operatorCodes
         position = next((i for i, code in enumerate(codes) if code.builtinCode == kind), len(codes))
         if position == len(codes):
@@ -100,7 +118,7 @@ class TfliteFile:
             codes.append(code)
         new = schema.OperatorT()
         new.opcodeIndex, new.inputs, new.outputs = position, [source], [target]
-        self.graph.operators.insert(self.graph.operators.index(op), new)
+        return new
 
     def _code(self, op: Any) -> Any:
         return self._model.operatorCodes[op.opcodeIndex]

@@ -4,6 +4,8 @@
     a file on the host                  max_abs_difference, sqnr_db, bit_exact    `torch`: the graph it was written from
     a file on a core or a device        max_abs_difference, sqnr_db, bit_exact    `host`: the same file on the host
     a file on the host                  agreement                                 `other_format`: the same graph's file
+    a variant on the host               all four of these                         `source`: the file it is made from
+    a .tflite file on tflite-runtime    compatible                                `litert`: the same file, on the host
     a student's file or weights         accuracy_drop                             `teacher`: in the same format
     the student's weights               agreement, gap_recovered                  `teacher`: its weights
 
@@ -19,7 +21,7 @@ from typing import Literal
 
 from compress.types import Json
 
-Against = Literal["torch", "host", "other_format", "teacher"]
+Against = Literal["torch", "host", "other_format", "source", "litert", "teacher"]
 
 
 @dataclass(frozen=True, kw_only=True)

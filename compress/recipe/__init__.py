@@ -1,7 +1,8 @@
 """The recipe: one strict YAML file that says everything about a run.
 
 - `schema` is the recipe language: the keys, what they mean, their ranges and defaults; `training` is its part about
-  teachers and students, `quantization` that about schemes, `benchmark` that about measuring. Read them first.
+  teachers and students, `quantization` that about schemes, `variants` that about more files of them, `benchmark` that
+  about measuring. Read them first.
 - `load` turns a file into a `Recipe`, or into one error that names every mistake at file:line:column; how that is read
   and said, `compress.strict_yaml` holds.
 - `callables` imports what a recipe names and checks its arguments; loading a recipe therefore runs code.
@@ -34,6 +35,7 @@ from compress.recipe.training import (
     TeacherConfig,
     TrainConfig,
 )
+from compress.recipe.variants import Variant, has_variant, variant_name
 
 __all__ = [
     "Arm64Config",
@@ -56,7 +58,10 @@ __all__ = [
     "TeacherConfig",
     "TimingConfig",
     "TrainConfig",
+    "Variant",
     "VerifyConfig",
     "artifact_name",
+    "has_variant",
     "load_recipe",
+    "variant_name",
 ]

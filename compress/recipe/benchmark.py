@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
-from compress.recipe.rules import destination, device_name, distinct, known_core, serial_number
+from compress.recipe.rules import destination, device_name, distinct, host_or_core, known_core, serial_number
 from compress.strict_yaml import Part
 from compress.strict_yaml.wording import refusal
 
 
 class VerifyConfig(Part):
-    """images: test images on which runtimes, formats and instruction sets are compared."""
+    """What the files are held against.
+
+    images: test images on which runtimes, formats and instruction sets are compared.
+    tflite_runtime: where the .tflite files are also tried on tflite-runtime 2.14, which older apps ship: `host`, or
+        emulated cores. The metric `compatible` says on which it computes what LiteRT does.
+    """
 
     images: int = Field(default=256, ge=1)
+    tflite_runtime: Annotated[tuple[Annotated[str, AfterValidator(host_or_core)], ...], AfterValidator(distinct)] = ()
+
+
+def tries_something(verify: VerifyConfig, info: ValidationInfo) -> VerifyConfig:
+    """tflite-runtime has a file to be tried on."""
+    if verify.tflite_runtime and "tflite" not in info.data.get("formats", ("tflite",)):
+        raise refusal("tflite_runtime runs .tflite files, and formats does not list tflite; add it, or leave it out")
+    return verify
 
 
 class TimingConfig(Part):

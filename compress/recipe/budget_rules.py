@@ -12,6 +12,7 @@ from pathlib import PurePath
 
 from pydantic_core import InitErrorDetails
 
+from compress.recipe.file_rules import find_compatible_fault, find_ort_fault
 from compress.recipe.quantization import FileFormat, QuantizeConfig, artifact_name
 from compress.recipe.rules import core_names
 from compress.strict_yaml.wording import did_you_mean, refusal
@@ -33,7 +34,9 @@ class Plan:
     """What a recipe makes and measures.
 
     names: of every artifact.
-    formats: of the model files.
+    formats: of the model files, variants apart.
+    variants: names of the files that are made from those.
+    tflite_runtime: where it is tried.
     rounds: of the latencies on the host; None where they are not measured.
     cores: that are emulated.
     phones: that latencies are predicted for.
@@ -43,6 +46,8 @@ class Plan:
 
     names: tuple[str, ...]
     formats: Collection[str]
+    variants: Collection[str]
+    tflite_runtime: tuple[str, ...]
     rounds: int | None
     cores: tuple[str, ...]
     phones: tuple[str, ...]
@@ -70,6 +75,7 @@ _RULES: Mapping[str, _Rule] = {
     "sqnr_db": _Rule(cores=True, interval=False),
     "bit_exact": _Rule(cores=True, interval=False),
     "runs": _Rule(host=False, cores=True, interval=False),
+    "compatible": _Rule(cores=True, interval=False),
     "executed_macs": _Rule(host=False, cores=True),
     "instructions": _Rule(host=False, cores=True),
 }
@@ -152,6 +158,10 @@ def _find_place_fault(budget: Budget, name: str, key: str, plan: Plan) -> tuple[
             return "target", f"{name}, the weights, are not run on {budget.target}; leave target out"
     elif not rule.host and not rule.cores:
         return key, f"{metric} is not measured of {name}, a model file; name {rule.weights}"
+    elif metric == "compatible":
+        return find_compatible_fault(budget, name, key, plan.tflite_runtime)
+    elif name.endswith(".ort") and (fault := find_ort_fault(budget, name, key)):
+        return fault
     elif metric == PREDICTED or budget.target in plan.phones:
         return _find_phone_fault(budget, plan)
     elif device := plan.devices.get(budget.target or ""):
@@ -162,7 +172,8 @@ def _find_place_fault(budget: Budget, name: str, key: str, plan: Plan) -> tuple[
         return key, f"accuracy_drop is what is lost against the teacher, and {name} is the teacher; name the student's"
     if metric == "gap_recovered" and not plan.compare_alone:
         return "metric", "gap_recovered needs a student that was trained alone; set student.compare_alone: true"
-    if metric == "agreement" and not name.endswith(".safetensors") and len(plan.formats) < 2:
+    lone = len(plan.formats) < 2 and name not in plan.variants
+    if metric == "agreement" and not name.endswith(".safetensors") and lone:
         return "metric", f"agreement of {name} is with the other format, and formats lists one; add the other"
     return None
 

@@ -47,6 +47,13 @@ def known_core(name: str) -> str:
     return name
 
 
+def host_or_core(name: str) -> str:
+    """This machine, or a core that can be emulated."""
+    if name not in (targets := ("host", *core_names())):
+        raise refusal(f"unknown target {name!r}{did_you_mean(name, targets)}")
+    return name
+
+
 def device_name(name: str) -> str:
     """A name like a run's, which no other target has."""
     if name in ("host", *core_names()):

@@ -21,14 +21,15 @@ from pydantic import (
     model_validator,
 )
 
-from compress.recipe.benchmark import BenchmarkConfig, VerifyConfig
+from compress.recipe.benchmark import BenchmarkConfig, VerifyConfig, tries_something
 from compress.recipe.budget_rules import Plan, PlannedDevice, find_choice_faults
 from compress.recipe.budgets import BudgetConfig, read_budget
 from compress.recipe.calls import TaskCall, calls_in
 from compress.recipe.phones import predictable_phones
-from compress.recipe.quantization import FileFormat, QuantizeConfig, artifact_name
+from compress.recipe.quantization import FileFormat, QuantizeConfig, Role, Scheme, artifact_name
 from compress.recipe.rules import distinct, readable_devices, run_name
 from compress.recipe.training import MoreTeacherConfig, StudentConfig, TeacherConfig, nobody_is_idle
+from compress.recipe.variants import Variant, has_variant, makeable, variant_name
 from compress.strict_yaml import Part, Source, dotted
 from compress.types import Budget, Json
 
@@ -48,13 +49,15 @@ def _check_budget(written: Json, read: ValidatorFunctionWrapHandler, info: Valid
 
 def _plan(data: Mapping[str, Any]) -> Plan | None:
     """What the recipe makes and measures; None where mistakes in it come first."""
-    made_of = ("student", "quantize", "formats", "more_teachers")
-    if not {*made_of, "benchmark"} <= data.keys():
+    made_of = ("student", "quantize", "formats", "more_teachers", "variants")
+    if not {*made_of, "verify", "benchmark"} <= data.keys():
         return None
     benchmark: BenchmarkConfig = data["benchmark"]
     return Plan(
         names=_artifact_names(*(data[key] for key in made_of)),
         formats=data["formats"],
+        variants=_variant_names(data["quantize"], data["formats"], data["variants"]),
+        tflite_runtime=data["verify"].tflite_runtime,
         rounds=benchmark.host.rounds if benchmark.host else None,
         cores=benchmark.arm64.cores if benchmark.arm64 else (),
         phones=benchmark.phones.names if benchmark.phones else (),
@@ -71,14 +74,34 @@ def _artifact_names(
     quantize: tuple[QuantizeConfig, ...],
     formats: tuple[FileFormat, ...],
     more_teachers: tuple[MoreTeacherConfig, ...],
+    variants: tuple[Variant, ...],
 ) -> tuple[str, ...]:
-    """Model files first, then the trained weights."""
-    files = [artifact_name("teacher", "float32", file_format) for file_format in formats]
-    files += [artifact_name("student", entry.scheme, file_format) for entry in quantize for file_format in formats]
+    """Model files first, then their variants, then the trained weights."""
+    files = [artifact_name(role, scheme, file_format) for role, scheme, file_format in _files(quantize, formats)]
+    files += _variant_names(quantize, formats, variants)
     trained = ["teacher", "student", *(["student_alone"] if student.compare_alone else [])]
     trained += [f"teacher_{number}" for number, more in enumerate(more_teachers, start=2) if more.model]
     trained += [f"student_generation_{n}" for n in range(1, student.distill.generations if student.distill else 1)]
     return (*files, *(f"{role}.safetensors" for role in trained))
+
+
+def _variant_names(
+    quantize: tuple[QuantizeConfig, ...], formats: tuple[FileFormat, ...], variants: tuple[Variant, ...]
+) -> tuple[str, ...]:
+    return tuple(
+        variant_name(variant, artifact_name(role, scheme, file_format))
+        for role, scheme, file_format in _files(quantize, formats)
+        for variant in variants
+        if has_variant(variant, scheme, file_format)
+    )
+
+
+def _files(
+    quantize: tuple[QuantizeConfig, ...], formats: tuple[FileFormat, ...]
+) -> tuple[tuple[Role, Scheme, FileFormat], ...]:
+    """The model files that a run writes from torch."""
+    graphs: list[tuple[Role, Scheme]] = [("teacher", "float32"), *(("student", entry.scheme) for entry in quantize)]
+    return tuple((role, scheme, file_format) for role, scheme in graphs for file_format in formats)
 
 
 class Recipe(Part):
@@ -88,6 +111,9 @@ class Recipe(Part):
     devices_file: the key `devices`, a file of devices beside those that ship, relative to the recipe.
     more_teachers: teach the student together with `teacher`; they are not exported.
     quantize, formats: the student is written in every scheme and format.
+    variants: more files, each made from one of those. ort: ONNX Runtime's own format, optimised for ARM64, and what a
+        reduced build must hold for it; of every .onnx file. unsigned: uint8 in place of int8, for applications on x86;
+        float_io: float32 in and out of an int8 .tflite file.
     budget_configs: the key `budgets`; the rest of the program wants `budgets` below.
     """
 
@@ -100,7 +126,8 @@ class Recipe(Part):
     student: Annotated[StudentConfig, AfterValidator(nobody_is_idle)]
     quantize: Annotated[tuple[QuantizeConfig, ...], AfterValidator(_distinct_schemes)]
     formats: Annotated[tuple[FileFormat, ...], AfterValidator(distinct)]
-    verify: VerifyConfig = VerifyConfig()
+    variants: Annotated[tuple[Variant, ...], AfterValidator(makeable)] = ()
+    verify: Annotated[VerifyConfig, AfterValidator(tries_something)] = VerifyConfig()
     benchmark: Annotated[BenchmarkConfig, AfterValidator(predictable_phones)] = BenchmarkConfig()
     budget_configs: tuple[Annotated[BudgetConfig, WrapValidator(_check_budget)], ...] = Field(
         default=(), alias="budgets"
@@ -160,4 +187,4 @@ class Recipe(Part):
 
     def artifact_names(self) -> tuple[str, ...]:
         """Every artifact that a run of this recipe makes: the model files, then the trained weights."""
-        return _artifact_names(self.student, self.quantize, self.formats, self.more_teachers)
+        return _artifact_names(self.student, self.quantize, self.formats, self.more_teachers, self.variants)

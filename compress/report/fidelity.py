@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from compress.report.cells import figure_cell, name_cell
 from compress.report.lookup import Lookup, Subject
-from compress.report.tables import NOTHING, Cell, Column, Table, cell
-from compress.types import Measurement
+from compress.report.tables import NOTHING, Cell, Column, Table, Tone, cell
+from compress.types import METRICS, Measurement
+from compress.units import brief
 
 _WORST = {"max_abs_difference": max, "sqnr_db": min, "bit_exact": min}
 """Metric of logits -> which of several cores is the worst."""
@@ -26,11 +27,14 @@ _READING = (
 
 def fidelity_tables(lookup: Lookup) -> dict[str, Table]:
     """Title -> table; the titles say what is compared with what."""
-    return {
+    tables = {
         "Files on the host against torch": _against_torch(lookup),
         "One format against the other": _between_formats(lookup),
+        "Variants against the files that they are made from": _against_source(lookup),
         "Emulated cores against the host": _against_host(lookup),
+        "On tflite-runtime, which older apps ship": _on_old_runtime(lookup),
     }
+    return {title: table for title, table in tables.items() if table.rows or table.missing}
 
 
 def _against_torch(lookup: Lookup) -> Table:
@@ -61,6 +65,56 @@ def _against_host(lookup: Lookup) -> Table:
     return Table(columns=columns, rows=tuple(rows), notes=notes, missing="No outputs were compared on ARM64 cores.")
 
 
+def _against_source(lookup: Lookup) -> Table:
+    columns = (
+        Column(key="artifact", title="Artifact", numeric=False),
+        Column(key="source", title="Made from", numeric=False),
+        Column(key="agreement", title="Same class"),
+        *_LOGITS,
+    )
+    rows = []
+    for subject, found in _compared(lookup, "source"):
+        same = next((m for m in found if m.metric == "agreement"), None)
+        rows.append((name_cell(subject), _other(found[0]), figure_cell(same), *_logits(found)))
+    return Table(columns=columns, rows=tuple(rows), notes=(f"On the host, under the same runtime. {_READING}",))
+
+
+def _on_old_runtime(lookup: Lookup) -> Table:
+    columns = (
+        Column(key="artifact", title="Artifact", numeric=False),
+        Column(key="target", title="Target", numeric=False),
+        Column(key="state", title="Outcome", numeric=False),
+        Column(key="agreement", title="Same class"),
+        Column(key="max_abs_difference", title="Largest difference"),
+        Column(key="n", title="n images"),
+        Column(key="why", title="What it says", numeric=False),
+    )
+    names = {artifact.sha256: artifact.name for artifact in lookup.results.artifacts}
+    found = [m for m in lookup.results.measurements if m.metric == "compatible"]
+    notes = (
+        "Against the same file under LiteRT on the host. Silently wrong: it loads, runs, and answers with other numbers"
+        " than rounding explains.",
+    )
+    rows = tuple(_old_runtime_row(names[m.artifact], m) for m in found)
+    return Table(columns=columns, rows=rows, notes=notes)
+
+
+def _old_runtime_row(name: str, found: Measurement) -> tuple[Cell, ...]:
+    state, details = str(found.details.get("state")), found.details
+    figures = [
+        cell(brief(details[metric], METRICS[metric])) if metric in details else NOTHING
+        for metric in ("agreement", "max_abs_difference")
+    ]
+    said = cell(str(details.get("why", ""))) if state == "fails" else NOTHING
+    tone: Tone = "pass" if found.value == 1 else "fail"
+    return (cell(name, found.runtime), cell(found.target), cell(state, tone=tone), *figures, cell(f"{found.n:,}"), said)
+
+
+def _other(measurement: Measurement) -> Cell:
+    """What it was compared with."""
+    return cell(str(measurement.details.get("compared_with", "")))
+
+
 def _between_formats(lookup: Lookup) -> Table:
     """A row a pair: the agreement of two files is that of either with the other."""
     columns = (
@@ -75,8 +129,7 @@ def _between_formats(lookup: Lookup) -> Table:
             pair = frozenset((m.artifact, m.reference))
             if m.metric == "agreement" and pair not in seen:
                 seen.add(pair)
-                other = cell(str(m.details.get("compared_with", "")))
-                rows.append((name_cell(subject), other, figure_cell(m), cell(f"{m.n:,}")))
+                rows.append((name_cell(subject), _other(m), figure_cell(m), cell(f"{m.n:,}")))
     notes = ("Same class is the share of images on which both choose the same one.",)
     return Table(columns=columns, rows=tuple(rows), notes=notes, missing="No two formats were compared.")
 

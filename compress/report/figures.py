@@ -42,7 +42,10 @@ def tradeoff_drawings(lookup: Lookup) -> tuple[Drawing, ...]:
     if len(sized) < _FEWEST_POINTS:
         return first, Drawing(caption="Accuracy against size needs two files with both; fewer were measured.")
     svg = draw_tradeoff(sized, "size", "Accuracy against size", "kB, log scale", "accuracy on the test images")
-    caption = "Accuracy against file size. Circles are .onnx files, squares .tflite; thin bars are 95 % intervals."
+    caption = (
+        "Accuracy against file size. Circles are .onnx files, squares .tflite, diamonds .ort; thin bars are 95 %"
+        " intervals."
+    )
     return first, Drawing(caption=caption, svg=svg)
 
 

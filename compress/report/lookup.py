@@ -7,7 +7,7 @@ from functools import cached_property
 
 from compress.types import CALIBRATED, Artifact, Measurement, Results
 
-SHIPPED_FORMATS = ("onnx", "tflite")
+SHIPPED_FORMATS = ("onnx", "tflite", "ort")
 FAVOURITE_CORE = "cortex-a76"
 """The core that plots and the headline speak of: the big core of most phones in use."""
 
@@ -30,13 +30,15 @@ class Lookup:
     def subjects(self) -> tuple[Subject, ...]:
         """Model files in the order of the results, one for each runtime that measured them here.
 
-        What a device measured is no row beside these: its runtime may be another. report/devices.py has it.
+        What a device measured is no row beside these, nor what an older runtime made of a file: their runtimes are
+        others. report/devices.py and report/fidelity.py have it.
         """
         found: list[Subject] = []
         for artifact in self.results.artifacts:
             if artifact.format not in SHIPPED_FORMATS:
                 continue
-            measured = (m for m in self.results.measurements if m.artifact == artifact.sha256)
+            of_it = (m for m in self.results.measurements if m.artifact == artifact.sha256)
+            measured = (m for m in of_it if m.metric != "compatible")
             here = (m for m in measured if m.how == "emulated" or (m.how != "static" and m.target == "host"))
             runtimes = dict.fromkeys(m.runtime for m in here)
             found += [Subject(artifact=artifact, runtime=runtime) for runtime in runtimes or [None]]

@@ -28,7 +28,7 @@ PRECISION_COLOURS = {
     "weight_only_int8": "#8a6bb1",
     "weight_only_int4": "#a63a50",
 }
-FORMAT_MARKERS = {"onnx": "o", "tflite": "s"}
+FORMAT_MARKERS = {"onnx": "o", "tflite": "s", "ort": "D"}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from compress.report.tables import Column, Table, cell, printable
+from compress.report.tables import NOTHING, Column, Table, cell, printable
 from compress.types import Json, Results
 
 _ELSEWHERE = ("recipe", "training", "choice", "quantization", "sensitivity")
@@ -16,11 +16,20 @@ def file_table(results: Results) -> Table:
     columns = (
         Column(key="name", title="File", numeric=False),
         Column(key="precision", title="Precision", numeric=False),
+        Column(key="parent", title="Made from", numeric=False),
         Column(key="size", title="Bytes"),
         Column(key="sha256", title="SHA-256", numeric=False),
     )
+    names = {a.sha256: a.name for a in reversed(results.artifacts)}  # of equal files the first
     rows = tuple(
-        (cell(a.name), cell(a.precision), cell(f"{a.size_bytes:,}"), cell(a.sha256)) for a in results.artifacts
+        (
+            cell(a.name),
+            cell(a.precision),
+            cell(names[a.parent]) if a.parent in names else NOTHING,
+            cell(f"{a.size_bytes:,}"),
+            cell(a.sha256),
+        )
+        for a in results.artifacts
     )
     return Table(columns=columns, rows=rows, missing="This run made no file.")
 

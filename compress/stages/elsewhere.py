@@ -1,4 +1,4 @@
-"""Measurements of what ran elsewhere than on the host: on emulated cores, on real devices."""
+"""Measurements of what ran elsewhere than on the host: on emulated cores, on real devices, on an older runtime."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 
 from compress.measure.accuracy import Predictions, score
 from compress.measure.comparison import Reference
+from compress.measure.compatibility import measure_compatibility
 from compress.measure.fidelity import check_alive, compare_logits
 from compress.measure.latency import Baseline, counts, latency, tool_latency
+from compress.stages.compatibility import OnOldRuntime
 from compress.stages.context import Run
 from compress.stages.emulate import Counted, Emulated
 from compress.stages.export import Exported
 from compress.stages.on_device import OnDevice
-from compress.targets import decode
+from compress.targets import HOST, decode, tflite_runtime
 from compress.types import METRICS, How, Measurement
 
 SPLIT = "test"
@@ -112,6 +114,21 @@ def _teacher_there(found: OnDevice, devices: Sequence[OnDevice]) -> OnDevice | N
 
     return next(
         (each for each in devices if each.exported.artifact.role == "teacher" and kind(each) == kind(found)), None
+    )
+
+
+def judge_old_runtime(tried: OnOldRuntime, host_logits: NDArray[np.float32]) -> Measurement:
+    """Whether tflite-runtime computes what LiteRT does on the host."""
+    artifact = tried.exported.artifact
+    return measure_compatibility(
+        artifact,
+        None if tried.outputs is None else decode(artifact.outputs[0], tried.outputs),
+        host_logits[: tried.images],
+        why=tried.why,
+        runtime=tflite_runtime.NAME,
+        target=tried.target,
+        how="native" if tried.target == HOST else "emulated",
+        split=SPLIT,
     )
 
 

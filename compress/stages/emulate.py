@@ -126,7 +126,8 @@ def _on_every_core(
                 try:
                     done.append(measure(core, each, session))
                 except ModelError as error:
-                    failed.append(_describe_failure(core, each, error))
+                    why = explain_failure(core, error)
+                    failed.append(FailedOnCore(core=core, exported=each, why=why, line=str(error)))
             return done
 
     with ThreadPoolExecutor(CORES_AT_ONCE) as pool:
@@ -141,13 +142,13 @@ def _on_every_core(
     return results, tuple(sorted(failed, key=lambda each: each.line))
 
 
-def _describe_failure(core: str, exported: Exported, error: ModelError) -> FailedOnCore:
-    why: str | None = f"illegal instruction, one that {core} lacks"
-    if not isinstance(error, InstructionError):
-        cause = error.__cause__
-        ended = isinstance(cause, WorkerError) and cause.signal in ("SIGALRM", "SIGKILL")  # this machine's doing
-        why = None if ended else str(cause or error)
-    return FailedOnCore(core=core, exported=exported, why=why, line=str(error))
+def explain_failure(target: str, error: ModelError) -> str | None:
+    """Why a file does not run, in a few words; None where it was only too slow, or was killed for its memory."""
+    if isinstance(error, InstructionError):
+        return f"illegal instruction, one that {target} lacks"
+    cause = error.__cause__
+    ended = isinstance(cause, WorkerError) and cause.signal in ("SIGALRM", "SIGKILL")  # this machine's doing
+    return None if ended else str(cause or error)
 
 
 def _emulate_one(

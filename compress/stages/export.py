@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -36,6 +37,8 @@ class Exported:
     runtime: name and version of the runtime that opens it on the host.
     reference: float32 logits (n, classes) that torch computes for the first n test images.
     quantization: tensor -> scale and zero point, and what stayed in float, from the torch graph.
+    source: the file that a variant is made from, which says the same as its `reference` and `quantization`.
+    beside: other files that belong to it, by their paths in the run's folder.
     """
 
     artifact: Artifact
@@ -44,6 +47,8 @@ class Exported:
     runtime: str
     reference: NDArray[np.float32]
     quantization: Json
+    source: Exported | None = None
+    beside: Mapping[str, Path] = field(default_factory=dict)
 
 
 def export_model(
@@ -136,8 +141,8 @@ def export_model(
             precision=scheme.precision,
             sha256=sha256,
             size_bytes=file.stat().st_size,
-            inputs=_specs(facts["inputs"]),
-            outputs=_specs(facts["outputs"]),
+            inputs=read_specs(facts["inputs"]),
+            outputs=read_specs(facts["outputs"]),
             parent=trained.sha256,
         )
         exported.append(
@@ -191,5 +196,6 @@ def weights_artifact(trained: Trained) -> Artifact:
     )
 
 
-def _specs(raw: Json) -> tuple[TensorSpec, ...]:
+def read_specs(raw: Json) -> tuple[TensorSpec, ...]:
+    """Inputs or outputs as `inspect_file` gives them."""
     return tuple(TensorSpec(**{**spec, "shape": tuple(spec["shape"])}) for spec in raw)

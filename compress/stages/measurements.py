@@ -15,8 +15,9 @@ from compress.measure.accuracy import Predictions, score, score_agreement, score
 from compress.measure.comparison import Reference
 from compress.measure.fidelity import check_alive, compare_logits
 from compress.measure.latency import Baseline, latency
+from compress.stages.compatibility import OnOldRuntime
 from compress.stages.context import Run
-from compress.stages.elsewhere import SPLIT, measure_device, measure_emulated, measure_runs
+from compress.stages.elsewhere import SPLIT, judge_old_runtime, measure_device, measure_emulated, measure_runs
 from compress.stages.emulate import Emulated, FailedOnCore
 from compress.stages.export import Exported
 from compress.stages.on_device import OnDevice
@@ -43,6 +44,7 @@ def measure(
     emulated: Sequence[Emulated],
     failed: Sequence[FailedOnCore],
     devices: Sequence[OnDevice],
+    tried: Sequence[OnOldRuntime],
     latencies: Mapping[str, Json],
 ) -> tuple[Measurement, ...]:
     """Every measurement of the run.
@@ -56,6 +58,7 @@ def measure(
         emulated: what ran on emulated cores.
         failed: what did not.
         devices: what ran on real devices.
+        tried: what became of files on tflite-runtime.
         latencies: artifact sha256 -> {"samples_ns": (rounds, inferences), "details"}.
 
     Raises:
@@ -69,7 +72,7 @@ def measure(
         teacher = _teacher_of(host, each)
         if teacher is not each:
             result.append(score_drop(each.predictions, teacher.predictions, run.task.test.labels))
-        result += _against_torch(each)
+        result += _against_source(each, host) if each.exported.source else _against_torch(each)
         if each.exported.artifact.sha256 in latencies:
             result.append(_latency(each, teacher, latencies))
     result += compare_formats(list(host.values()))
@@ -79,6 +82,7 @@ def measure(
     result += [measure_runs(each.exported, each.core, each.exported.runtime, each.why) for each in failed if each.why]
     for device in devices:
         result += measure_device(run, device, host[device.exported.artifact.name].logits, devices)
+    result += [judge_old_runtime(each, host[each.exported.artifact.name].logits) for each in tried]
     return _once(result)
 
 
@@ -162,9 +166,10 @@ def _torch(run: Run, trained: Sequence[Trained], classes: Mapping[str, Path]) ->
 def measure_file(exported: Exported) -> list[Measurement]:
     """What the file itself tells: its size, and what the audit found in its graph."""
     audit = exported.audit
-    values = {metric: audit[metric] for metric in ("parameters", "int8_op_share", "conversions", "transposes")}
+    read = ("parameters", "int8_op_share", "conversions", "transposes")
+    values = {metric: audit[metric] for metric in read if metric in audit}
     values["size_bytes"] = exported.artifact.size_bytes
-    if not audit["unknown_ops"]:  # a lower bound would keep a limit that the model may break
+    if "macs" in audit and not audit["unknown_ops"]:  # a lower bound would keep a limit that the model may break
         values["macs"] = audit["macs"]
     return [
         Measurement(
@@ -196,10 +201,27 @@ def _against_torch(each: OnHost) -> tuple[Measurement, ...]:
     )
 
 
+def _against_source(each: OnHost, host: Mapping[str, OnHost]) -> tuple[Measurement, ...]:
+    assert each.exported.source is not None
+    source = host[each.exported.source.artifact.name]
+    reference = Reference(against="source", sha256=source.predictions.artifact, name=source.predictions.name)
+    compared = compare_logits(
+        each.exported.artifact,
+        each.logits,
+        source.logits,
+        reference=reference,
+        runtime=each.exported.runtime,
+        target="host",
+        how="native",
+        split=SPLIT,
+    )
+    return *compared, score_agreement(each.predictions, source.predictions, "source")
+
+
 def compare_formats(host: Sequence[OnHost]) -> list[Measurement]:
     """How often the two formats of each graph, which have one name, choose the same class."""
     result = []
-    for one, other in combinations(host, 2):
+    for one, other in combinations([each for each in host if each.exported.source is None], 2):
         a, b = one.exported.artifact, other.exported.artifact
         if PurePath(a.name).stem == PurePath(b.name).stem and a.format != b.format:
             result.append(score_agreement(one.predictions, other.predictions, "other_format"))

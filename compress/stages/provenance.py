@@ -73,5 +73,5 @@ def provenance(
         "training": [describe_training(each) for each in trained],
         "choice": choice,
         "sensitivity": sensitivity,
-        "quantization": {each.artifact.name: each.quantization for each in exported},
+        "quantization": {each.artifact.name: each.quantization for each in exported if each.source is None},
     }

@@ -195,6 +195,7 @@ class Trials:
     def _name(self, exported: Exported) -> str:
         file = exported.artifact
         assert file.format != "safetensors"
+        assert file.format != "ort"
         return artifact_name("student", self.entry.scheme, file.format)
 
     def _least_agreement(self, known: _Known) -> float:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from compress.targets import arm64
+from compress.targets import arm64, tflite_runtime
 
 HERE = Path(__file__).parent
 RECIPE = HERE / "digits.yaml"
@@ -34,12 +34,14 @@ def environment(home: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def make_home(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
-    """Makes a home with an empty store and the ARM64 runtimes that are installed already."""
+    """Makes a home with an empty store and the runtimes that are installed already."""
     arm64.install(home, lambda _: None)
+    tflite_runtime.install(home, lambda _: None)
 
     def make() -> Path:
         fresh = tmp_path_factory.mktemp("home")
-        (fresh / "arm64").symlink_to((home / "arm64").resolve())
+        for runtimes in ("arm64", "tflite-runtime"):
+            (fresh / runtimes).symlink_to((home / runtimes).resolve())
         return fresh
 
     return make

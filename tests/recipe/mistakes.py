@@ -117,6 +117,64 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
         ],
     ),
     ("[float32, static_int8]", "[float32, {scheme: static_int8, calibration: percentile}]", []),
+    ("[onnx, tflite]", "[onnx, tflite]\nvariants: [ort, unsigned, float_io]", []),
+    (
+        "[float32, static_int8]\nformats: [onnx, tflite]\n",
+        "[static_int8, {scheme: auto, accuracy_drop: 0.01}]\nformats: [onnx, tflite]\nvariants: [unsigned, float_io]\n",
+        [],
+    ),
+    (
+        "[onnx, tflite]",
+        "[tflite]\nvariants: [ort]",
+        [
+            (
+                "[ort]",
+                "variants: ort is made from .onnx files, and formats does not list onnx; add it, or leave ort out",
+            )
+        ],
+    ),
+    (
+        "[float32, static_int8]\nformats: [onnx, tflite]",
+        "[float32, weight_only_int8]\nformats: [onnx, tflite]\nvariants: [unsigned]",
+        [
+            (
+                "[unsigned]",
+                "variants: unsigned is made from integer files, and quantize lists none of static_int8, qat_int8,"
+                " mixed_int8, dynamic_int8, auto; add one, or leave unsigned out",
+            )
+        ],
+    ),
+    (
+        "[onnx, tflite]",
+        "[onnx, tflite]\nvariants: [ort, ort]",
+        [("[ort, ort]", "variants: ort is listed twice; keep one")],
+    ),
+    (
+        "[onnx, tflite]",
+        "[onnx, tflite]\nvariants: [float_oi]",
+        [
+            (
+                "float_oi",
+                "variants[0]: expected one of ort, unsigned, float_io, got float_oi; did you mean 'float_io'?",
+            )
+        ],
+    ),
+    ("[onnx, tflite]", "[onnx, tflite]\nverify: {tflite_runtime: [host, cortex-a53]}", []),
+    (
+        "[onnx, tflite]",
+        "[onnx, tflite]\nverify: {tflite_runtime: [hots]}",
+        [("hots", "verify.tflite_runtime[0]: unknown target 'hots'; did you mean 'host'?")],
+    ),
+    (
+        "[onnx, tflite]",
+        "[onnx]\nverify: {tflite_runtime: [host]}",
+        [
+            (
+                "{tflite_runtime",
+                "verify: tflite_runtime runs .tflite files, and formats does not list tflite; add it, or leave it out",
+            )
+        ],
+    ),
     (
         "[float32, static_int8]",
         "[static_int8, {scheme: float16, calibration: min_max}]",

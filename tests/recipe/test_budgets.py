@@ -171,6 +171,43 @@ def test_what_the_benchmark_leaves_out(complain: Complain) -> None:
     ]
 
 
+MORE = "variants: [ort, unsigned, float_io]\nverify: {tflite_runtime: [host, cortex-a53]}\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (budget(metric="compatible", artifact="*.tflite", at_least=1), None),
+        (budget(metric="compatible", artifact="*-float-io.tflite", target="cortex-a53", at_least=1), None),
+        (budget(metric="agreement", artifact="student-int8*", at_least=1), None),
+        (budget(metric="bit_exact", artifact="student-int8-unsigned.onnx", at_least=1), None),
+        (budget(metric="size_bytes", artifact="student-int8*", at_most=1, relative_to='"teacher-float32.*"'), None),
+        (budget(metric="instructions", artifact="*.ort", target="cortex-a55", at_most=1, relative_to='"t*-*"'), None),
+        (budget(metric="latency_ms", artifact="student-int8.ort", target="pi4", at_most=1), None),
+        (budget(metric="compatible", artifact="student-int8.*", at_least=1),
+         "artifact: compatible is not measured of student-int8.onnx: tflite-runtime runs .tflite files; name those"),
+        (budget(metric="compatible", artifact="*.tflite", target="cortex-a55", at_least=1),
+         "target: tflite-runtime is not tried on cortex-a55: verify.tflite_runtime tries it on host, cortex-a53; add"
+         " cortex-a55 to it"),
+        (budget(metric="latency_ms", artifact="student-int8.ort", at_most=1),
+         "artifact: latency_ms of student-int8.ort is not measured on the host: it is optimised for ARM64; name a"
+         " device as target"),
+        (budget(metric="int8_op_share", artifact="*.ort", at_least=1),
+         "artifact: int8_op_share is not read from teacher-float32.ort; name the .onnx file that it is made from"),
+    ],
+)  # fmt: skip
+def test_variants_and_the_older_runtime(written: str, message: str | None, complain: Complain) -> None:
+    said = [line.split(" budgets[0].", 1)[1] for line in complain(recipe(written, head=HEAD + MORE + MEASURED))]
+    assert said == ([message] if message else [])
+
+
+def test_an_older_runtime_that_is_not_asked_for(complain: Complain) -> None:
+    (line,) = complain(recipe(budget(metric="compatible", artifact=INT8, at_least=1)))
+    assert line.endswith(
+        "budgets[0].metric: tflite-runtime is not tried on host: verify.tflite_runtime is not set; add host to it"
+    )
+
+
 def test_a_mistake_in_a_budget_hides_no_other(complain: Complain) -> None:
     text = recipe(budget(metric="acuracy", artifact="student-int4.*", at_least=1, relative_to='"teacher-int8.*"'))
     metric, artifact, reference = complain(text)

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from compress.export import export
+from compress.export import derive, export
 from compress.models.mobilenet_v3 import Bottleneck, MobileNetV3
 from compress.models.vit import vit
 from compress.quantize import StaticInt8, quantize
@@ -94,7 +95,36 @@ def test_products_of_the_largest_integers_are_exact(
     write_layer(tmp_path / "layer.onnx", op, weights, step, image, groups)
     with open_session("host", tmp_path) as host:
         outputs = host.run(tmp_path / "layer.onnx", images.astype(np.float32))
-    np.testing.assert_array_equal(outputs, np.rint(sums / step) * step)
+    expected = np.rint(sums / step) * step
+    np.testing.assert_array_equal(outputs, expected)
+    derive("unsigned", tmp_path / "layer.onnx", tmp_path / "unsigned.onnx")
+    plain = onnxruntime.InferenceSession(tmp_path / "unsigned.onnx")  # as an application opens it: without settings
+    np.testing.assert_array_equal(plain.run(None, {"x": images.astype(np.float32)})[0], expected)
+
+
+def test_dynamic_products_of_the_largest_integers_are_exact_if_unsigned(tmp_path: Path) -> None:
+    """Rows that reach from 0 to 255 are quantised in steps of 1."""
+    generator = np.random.default_rng(0)
+    rows = generator.choice(np.array([0, 255]), (8, 64))
+    rows[:4], rows[4:, :2] = 255, (0, 255)
+    weights = generator.choice(np.array([-127, 127], np.int8), (64, 16))
+    weights[:, :8] = 127
+    nodes = [
+        helper.make_node("DynamicQuantizeLinear", ["x"], ["xq", "step", "xz"]),
+        helper.make_node("MatMulInteger", ["xq", "weights", "xz", "zero"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "layer",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 64])],
+        [helper.make_tensor_value_info("y", TensorProto.INT32, ["batch", 16])],
+        [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(np.array(0, np.int8), "zero")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), tmp_path / "l.onnx")
+    derive("unsigned", tmp_path / "l.onnx", tmp_path / "unsigned.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "unsigned.onnx")
+    (sums,) = session.run(None, {"x": rows.astype(np.float32)})
+    np.testing.assert_array_equal(sums, rows @ weights.astype(np.int64))
 
 
 ROWS = (Bottleneck(3, 24, 8, True, False, 1), Bottleneck(5, 48, 8, True, True, 1))

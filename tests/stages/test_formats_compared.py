@@ -11,12 +11,12 @@ from compress.measure.accuracy import Predictions
 from compress.stages.measurements import OnHost, compare_formats
 
 
-def on_host(name: str, *classes: int) -> OnHost:
+def on_host(name: str, *classes: int, source: object = None) -> OnHost:
     artifact = SimpleNamespace(name=name, format=name.split(".")[1], role="student", precision="static_int8")
     predictions = Predictions(
         artifact=name, name=name, runtime="r", target="host", how="native", split="test", classes=np.array(classes)
     )
-    exported: Any = SimpleNamespace(artifact=artifact)
+    exported: Any = SimpleNamespace(artifact=artifact, source=source)
     return OnHost(exported=exported, logits=np.zeros((len(classes), 2), np.float32), predictions=predictions)
 
 
@@ -26,6 +26,7 @@ def test_what_auto_chose_is_not_compared_with_the_plain_scheme() -> None:
         on_host("student-int8.tflite", 0, 0, 0, 0),
         on_host("student-auto.onnx", 1, 1, 1, 1),
         on_host("student-auto.tflite", 1, 1, 1, 0),
+        on_host("student-auto.ort", 1, 1, 1, 1, source="student-auto.onnx"),  # which it is compared with instead
     ]
     found = {(m.artifact, m.reference): m.value for m in compare_formats(files)}
     assert found == {

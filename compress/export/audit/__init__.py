@@ -20,10 +20,10 @@ __all__ = ["audit", "audit_in_child"]
 
 
 def audit(path: Path) -> Json:
-    """Read one `.onnx` or `.tflite` file.
+    """Read one `.onnx`, `.tflite` or `.ort` file.
 
     Returns:
-        JSON-able table:
+        JSON-able table, of an `.ort` file its format, size_bytes and ops alone:
         format, size_bytes, opset (ONNX) or schema_version (TFLite);
         inputs, outputs: [{name, shape, dtype, scale, zero_point}], None for a dynamic dimension and in float tensors;
         ops: operator -> count; ops_by_dtype: dtype of the first output -> count of compute operators;
@@ -47,6 +47,10 @@ def audit(path: Path) -> Json:
         from compress.export.audit.tflite import audit_tflite
 
         return audit_tflite(content, path)
+    if content[4:8] == b"ORTM":
+        from compress.export.audit.ort import audit_ort
+
+        return audit_ort(content)
     from compress.export.audit.onnx import audit_onnx
 
     return audit_onnx(content, path)
