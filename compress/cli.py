@@ -106,7 +106,7 @@ def _replace(folder: Path, other: str, recipe: Path, output: Path | None) -> str
 
 
 def _print_next(folder: Path, recipe: Path, output: Path | None, results: Results) -> None:
-    files = [artifact.path for artifact in results.artifacts if artifact.format != "safetensors"]
+    files = [artifact.path for artifact in results.artifacts if artifact.format in ("onnx", "tflite")]
     cores = [m.target for m in results.measurements if m.metric == "instructions"]
     target = f" --target {cores[-1]}" if cores else ""
     program = Path(sys.argv[0])
