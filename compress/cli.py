@@ -236,6 +236,41 @@ def devices(
 
 
 @app.command()
+def calibrate(
+    name: Annotated[str, typer.Argument(help="The phone or board: one of `compress devices`.", show_default=False)],
+    target: Annotated[str, typer.Option("--target", "-t", help="Where it is: ssh:user@host, adb:SERIAL, or adb.")],
+    threads: Annotated[int, typer.Option(min=1, help="Threads of an inference; each number is calibrated alone.")] = 1,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The file of devices that it is added to, as in a recipe.")
+    ] = Path("phones.yaml"),
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds that one job on the device may take.")] = 120,
+    python: DevicePython = "python3",
+    port: DevicePort = None,
+    benchmark_model: BenchmarkModel = None,
+) -> None:
+    """Time a few networks on a device: its predicted latencies are then those of this device, with its own interval."""
+    import datetime
+
+    from compress.calibrate import calibrate as calibrate_device
+    from compress.calibrate_print import print_calibration
+    from compress.home import default_home
+    from compress.targets.addresses import DeviceOptions
+
+    outcome = calibrate_device(
+        name,
+        target,
+        output,
+        default_home(),
+        threads=threads,
+        timeout_s=timeout,
+        options=DeviceOptions(python=python, port=port, benchmark_model=benchmark_model),
+        date=datetime.date.today().isoformat(),
+        say=lambda text: print(text, file=sys.stderr),
+    )
+    print_calibration(outcome, output, _console())
+
+
+@app.command()
 def doctor(
     install: Annotated[
         bool, typer.Option("--install", help="Also fetch what is missing: the data and the ARM64 runtimes.")

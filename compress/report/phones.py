@@ -67,7 +67,10 @@ def _describe_place(found: Measurement) -> str:
     clocks = list(dict.fromkeys(found.details["ghz"]))
     threads = found.details["threads"]
     speed = " and ".join(f"{clock:g}" for clock in clocks)
-    return f"{threads} thread{'s' if threads != 1 else ''}, {found.details['core']}, {speed} GHz"
+    place = f"{threads} thread{'s' if threads != 1 else ''}, {found.details['core']}, {speed} GHz"
+    if calibration := found.details.get("calibration"):
+        return f"{place}; calibrated {calibration['date']} on {calibration['there']}, {calibration['runtime']}"
+    return place
 
 
 def _describe_parts(found: Measurement) -> str:

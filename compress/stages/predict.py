@@ -15,6 +15,7 @@ from compress.stages.emulate import CODE, find_runtimes
 from compress.stages.export import Exported
 from compress.targets import Session, arm64, encode, open_session
 from compress.targets.devices import find_device
+from compress.targets.latency.calibration import Calibration
 from compress.targets.latency.model import CONFIDENCE, load_rates, predict
 from compress.targets.latency.pipelines import PIPELINES
 from compress.targets.latency.placement import Placement, place_threads
@@ -37,9 +38,10 @@ def predict_latencies(run: Run, exported: Sequence[Exported]) -> tuple[tuple[Mea
     config = run.recipe.benchmark.phones
     if config is None:
         return (), ()
-    devices = run.recipe.devices
+    known = run.recipe.devices
     exported = list({each.artifact.sha256: each for each in reversed(exported)}.values())[::-1]  # equal bytes, one file
-    phones = {name: place_threads(find_device(name, devices), config.threads) for name in config.names}
+    devices = {name: find_device(name, known) for name in config.names}
+    phones = {name: place_threads(device, config.threads) for name, device in devices.items()}
     counted: dict[tuple[str, str], _Counted] = {}
     notes: list[str] = []
     try:
@@ -51,7 +53,13 @@ def predict_latencies(run: Run, exported: Sequence[Exported]) -> tuple[tuple[Mea
     for note in notes:
         run.progress.note(note)
     measurements = [
-        _measure(each, phone, placement, counted[placement.core, each.artifact.sha256])
+        _measure(
+            each,
+            phone,
+            placement,
+            devices[phone].find_calibration(config.threads),
+            counted[placement.core, each.artifact.sha256],
+        )
         for phone, placement in phones.items()
         for each in exported
         if (placement.core, each.artifact.sha256) in counted
@@ -108,8 +116,10 @@ def _read(folder: Path) -> _Counted:
     return _Counted(runtime=content["runtime"], work=Work(**{**work, "lines": tuple(work["lines"])}))
 
 
-def _measure(exported: Exported, phone: str, placement: Placement, counted: _Counted) -> Measurement:
-    prediction = predict(counted.work, placement, counted.runtime)
+def _measure(
+    exported: Exported, phone: str, placement: Placement, calibration: Calibration | None, counted: _Counted
+) -> Measurement:
+    prediction = predict(counted.work, placement, counted.runtime, calibration=calibration)
     details: Mapping[str, Json] = {
         "confidence": CONFIDENCE,
         "core": placement.core,
@@ -119,6 +129,7 @@ def _measure(exported: Exported, phone: str, placement: Placement, counted: _Cou
         "parts_ms": dict(prediction.parts),
         "ratio_spread": load_rates().ratio_spread,
         "warnings": list(prediction.warnings),
+        "calibration": prediction.calibration and prediction.calibration.model_dump(mode="json"),
     }
     return Measurement(
         metric="predicted_latency_ms",

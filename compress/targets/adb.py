@@ -31,9 +31,8 @@ WHERE_TO_GET = (
 FOLDERS = "/data/local/tmp/compress"
 ELF = b"\x7fELF"
 ADB_S, PUSH_S = 30.0, 900.0
-GRACE_S = 30
+GRACE_S = 30  # what opening a model may take beside the inferences
 PID_FILE = "pid"
-"""What opening and warming a model up may take beside the inferences."""
 STATES = {
     "unauthorized": "unlock it and allow this computer's USB debugging",
     "offline": "take it off the cable and put it back, or restart `adb`",
@@ -178,17 +177,17 @@ class Phone:
             )
 
     def _describe(self) -> Json:
-        answers = [
+        board, android, system, governors, clocks, cpuinfo = (
             self._shell(script).strip()
             for script in (
                 "getprop ro.product.model",
                 "getprop ro.build.version.release",
                 "uname -srm",
                 "cat /sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor 2>/dev/null; true",
+                "cat /sys/devices/system/cpu/cpu[0-9]*/cpufreq/cpuinfo_max_freq 2>/dev/null; true",
                 "cat /proc/cpuinfo",
             )
-        ]
-        board, android, system, governors, cpuinfo = answers
+        )
         lines = [line.partition(":") for line in cpuinfo.splitlines()]
         parts = [value.strip() for key, _, value in lines if key.strip() == "CPU part"]
         return {
@@ -198,6 +197,7 @@ class Phone:
             "system": f"Android {android}, {system.rpartition(' ')[0]}",
             "board": board,
             "governor": ", ".join(sorted(set(governors.split()))) or "unknown",
+            "most_khz": ", ".join(sorted(set(clocks.split()), key=lambda khz: (len(khz), khz))) or "unknown",
         }
 
     def _shell(self, script: str) -> str:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from compress.strict_yaml import Document, Loc, Part, Place, Problem, Wanted, dotted, load_part
 from compress.strict_yaml.wording import closest, did_you_mean, refusal
 from compress.targets.cores import CORES
+from compress.targets.latency.calibration import Calibration
 from compress.types import Json
 
 WANTED = Wanted("a file of devices", "as the README shows under Devices")
@@ -89,10 +90,14 @@ class DeviceEntry(Part):
 
 
 class DeviceFile(Part):
-    """The whole file."""
+    """The whole file.
+
+    calibrations: of devices of this file or of those that ship, whose description stays as it is.
+    """
 
     socs: dict[str, Soc] = Field(default={})
     devices: dict[str, DeviceEntry] = Field(default={})
+    calibrations: tuple[Calibration, ...] = ()
 
 
 def simplify(name: str) -> str:
@@ -117,6 +122,7 @@ def load_device_file(path: Path, socs: Collection[str] = (), names: Collection[s
             *_find_taken(_list_names(document, "socs"), socs),
             *_find_taken(_list_names(document, "devices"), names),
             *_find_unknown_socs(document, socs),
+            *_find_uncalibrated(document, names),
         ]
 
     return load_part(path, DeviceFile, WANTED, find_faults)
@@ -164,6 +170,18 @@ def _find_unknown_socs(document: Document, socs: Collection[str]) -> list[Proble
                 f"did you mean {close!r}?" if close else "describe it under socs, or name one of `compress devices`"
             )
             problems.append(Problem(place.line, place.column, f"{dotted(loc)}: unknown soc {soc!r}; {advice}"))
+    return problems
+
+
+def _find_uncalibrated(document: Document, names: Collection[str]) -> list[Problem]:
+    """Calibrations of devices that nobody describes."""
+    own = [name for _, name, _ in _list_names(document, "devices")]
+    known = {simplify(name) for name in (*names, *own)}
+    problems = []
+    for loc, place in document.places.items():
+        if loc[:1] == ("calibrations",) and loc[2:] == ("device",) and simplify(place.written) not in known:
+            message = f"{dotted(loc)}: unknown device {place.written!r}{did_you_mean(place.written, [*names, *own])}"
+            problems.append(Problem(place.line, place.column, message))
     return problems
 
 

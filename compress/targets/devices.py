@@ -6,8 +6,9 @@ and a figure for a phone can be traced to it; `$COMPRESS_HOME` may be deleted at
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 from compress.errors import RecipeError
 from compress.targets.cores import CORES, Core
 from compress.targets.device_file import Cluster, DeviceFile, Memory, Soc, load_device_file, simplify
+from compress.targets.latency.calibration import Calibration
 
 DEVICES_FILE = Path(__file__).with_name("devices.yaml")
 NEAR_NAMES = 3
@@ -27,6 +29,7 @@ class Device:
     also: more names that it goes by.
     chip: the name of its `soc`.
     note: one sentence that a reader must know.
+    calibrations: what was measured on one, for each number of threads.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Device:
     soc: Soc
     memory: Memory | None
     note: str | None
+    calibrations: tuple[Calibration, ...] = ()
 
     @property
     def first(self) -> Cluster:
@@ -45,6 +49,10 @@ class Device:
     def core(self) -> Core:
         """The core that a single thread runs on."""
         return CORES[self.first.core]
+
+    def find_calibration(self, threads: int) -> Calibration | None:
+        """For so many threads: with others a device is off by another factor."""
+        return next((found for found in self.calibrations if found.threads == threads), None)
 
 
 def load_devices(path: Path | None = None) -> Mapping[str, Device]:
@@ -59,7 +67,8 @@ def load_devices(path: Path | None = None) -> Mapping[str, Device]:
         return devices
     names = [name for device in devices.values() for name in (device.name, *device.also)]
     own = load_device_file(path, shipped.socs, names)
-    return {**devices, **_resolve(own, {**shipped.socs, **own.socs})}
+    known = {**devices, **_resolve(own, {**shipped.socs, **own.socs})}
+    return _calibrate(known, own.calibrations, path)
 
 
 def find_device(name: str, devices: Mapping[str, Device]) -> Device:
@@ -75,6 +84,19 @@ def find_device(name: str, devices: Mapping[str, Device]) -> Device:
     names = dict.fromkeys(found[each].name for each in near)
     hint = f"near names: {', '.join(names)}" if names else f"no name of {len(devices)} is near"
     raise RecipeError(f"unknown device {name!r}; {hint}; `compress devices` lists all; a file of yours may describe it")
+
+
+def _calibrate(devices: Mapping[str, Device], calibrations: Sequence[Calibration], path: Path) -> Mapping[str, Device]:
+    known = dict(devices)
+    for found in calibrations:
+        device = find_device(found.device, known)
+        if device.find_calibration(found.threads):
+            raise RecipeError(
+                f"{path}: calibrations: {device.name} is there twice for threads: {found.threads}; expected one; keep"
+                " the newer"
+            )
+        known[device.name] = dataclasses.replace(device, calibrations=(*device.calibrations, found))
+    return known
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from compress.targets.cores import CORES
+from compress.targets.cores import CORES, Core
 
 
 def name_cores(parts: Mapping[str, int]) -> str:
@@ -13,5 +13,12 @@ def name_cores(parts: Mapping[str, int]) -> str:
     Args:
         parts: part number as written (`0xd05`) -> how many cores show it.
     """
-    names = {f"{core.part:#x}": core.name for core in CORES.values()}
-    return ", ".join(f"{names.get(part.lower(), f'CPU part {part}')} × {count}" for part, count in parts.items())
+    return ", ".join(f"{_NAMES.get(part.lower(), f'CPU part {part}')} × {count}" for part, count in parts.items())
+
+
+def name_core(core: Core) -> str:
+    """What a processor with such a core is said to have: revisions share a part number."""
+    return _NAMES[f"{core.part:#x}"]
+
+
+_NAMES = {f"{core.part:#x}": core.name for core in CORES.values()}

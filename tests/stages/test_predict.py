@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,10 @@ from compress.stages.export import Exported
 from compress.store import Store, file_sha256
 from compress.targets import arm64, open_session
 from compress.targets.devices import load_devices
+from compress.targets.latency.calibration import Calibration
+from compress.targets.latency.model import identify, load_rates
+from compress.targets.latency.placement import place_threads
+from compress.targets.latency.work import Work
 from compress.tasks.task import Split
 from compress.types import Artifact
 from tests.targets import tiny_models
@@ -80,6 +85,28 @@ def test_a_latency_for_each_phone_from_one_count(
     assert pixel.details["parts_ms"]["fmla"] > least_ms
     again, _ = predict.predict_latencies(run, exported)
     assert (again, opened) == (found, ["cortex-a76"])
+
+
+def test_a_calibrated_phone_says_so(run: Run, exported: tuple[Exported, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """1 ms at 2.84 GHz, and twice as slow as predicted, with its own interval; the other phone is as it was."""
+    work = Work(by_class={"fmla": 2.84e6}, lines=(0, 0), operators=0)
+    monkeypatch.setattr(predict, "_count_one", lambda *_: predict._Counted(runtime="litert 2.3.0", work=work))
+    before, other = predict.predict_latencies(run, exported)[0]
+    placement = place_threads(load_devices()["Pixel 4"], 1)
+    calibration = Calibration(
+        device="Pixel 4", threads=1, factor=2.0, spread=1.125, networks=5, classes=("fmla", "other"),
+        cycles=(1e6, 1e7), runtime="litert 2.3.0", there="ssh:board", date="2026-11-25",
+        model=identify(placement, load_rates().rates),
+    )  # fmt: skip
+    devices = {**run.recipe.devices}
+    devices["Pixel 4"] = dataclasses.replace(devices["Pixel 4"], calibrations=(calibration,))
+    run.recipe.devices = devices  # type: ignore[misc]
+    after, same = predict.predict_latencies(run, exported)[0]
+    assert same == other
+    assert (before.value, after.value) == pytest.approx((1.0, 2.0))
+    assert after.interval == pytest.approx((2 / 1.125, 2 * 1.125))
+    assert (after.details["warnings"], before.details["calibration"]) == ([], None)
+    assert after.details["calibration"]["there"] == "ssh:board"
 
 
 def test_without_an_emulator_nothing_is_predicted(

@@ -46,6 +46,7 @@ SHELL: list[tuple[str, int, str]] = [
     ("ro.build.version.release", 0, "13\n"),
     ("uname", 0, "Linux 4.14.276-g8ae7b4ca8564 aarch64\n"),
     ("scaling_governor", 0, "schedutil\n" * 8),
+    ("cpuinfo_max_freq", 0, "1785600\n" * 4 + "2419200\n" * 3 + "2841600\n"),
     ("cpuinfo", 0, "".join(f"processor\t: {k}\nCPU part\t: {'0xd05' if k < 4 else '0xd0b'}\n\n" for k in range(8))),
     ("--graph", 0, DOCUMENTED),
     ("", 0, ""),

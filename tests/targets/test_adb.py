@@ -78,6 +78,7 @@ def test_the_program_is_pushed_told_what_to_do_and_removed(plug: Plug, models: P
             "system": "Android 13, Linux 4.14.276-g8ae7b4ca8564",
             "board": "Pixel 4",
             "governor": "schedutil",
+            "most_khz": "1785600, 2419200, 2841600",
         }
     calls = phone.calls()
     folder = "/data/local/tmp/compress-aB3dE6"

@@ -19,6 +19,7 @@ Four rates, in rates.yaml, are fitted by benchmarks/latency/validate.py; none is
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -28,6 +29,7 @@ import yaml
 
 from compress.errors import RecipeError
 from compress.targets.cores import CORES
+from compress.targets.latency.calibration import Calibration
 from compress.targets.latency.pipelines import PIPELINES
 from compress.targets.latency.placement import Placement
 from compress.targets.latency.work import WIDENING, Work
@@ -39,6 +41,8 @@ CONFIDENCE = 0.9
 """Share of predictions whose interval holds the true figure."""
 MUCH = 2
 """Times smaller or larger than every network that was fitted, and a network is like none of them."""
+CALIBRATED_RUNTIME = "litert"
+"""Whose kernels a calibration times: another's are off by another factor."""
 TYPICAL_GB_PER_S = 14.9
 """Where a memory's bandwidth is unknown: two channels of LPDDR4X at 1866 MHz, as chips of the middle class have."""
 
@@ -88,6 +92,7 @@ class Prediction:
     low, high: the true figure lies between them in CONFIDENCE of all cases.
     parts: milliseconds by what they go to: the classes of blocks, `caches`, `memory`, `operators`.
     warnings: why it is an extrapolation, a few words each; the interval is then the wider one.
+    calibration: of the device, where it was used; milliseconds and parts are multiplied by its factor.
     """
 
     ms: float
@@ -95,6 +100,7 @@ class Prediction:
     high: float
     parts: Mapping[str, float]
     warnings: tuple[str, ...]
+    calibration: Calibration | None = None
 
 
 @cache
@@ -106,7 +112,13 @@ def load_rates() -> Fitted:
     return Fitted(rates=rates, **fitted_on, **content["spreads"])
 
 
-def predict(work: Work, placement: Placement, runtime: str, fitted: Fitted | None = None) -> Prediction:
+def predict(
+    work: Work,
+    placement: Placement,
+    runtime: str,
+    fitted: Fitted | None = None,
+    calibration: Calibration | None = None,
+) -> Prediction:
     """How long one inference takes.
 
     Args:
@@ -114,6 +126,7 @@ def predict(work: Work, placement: Placement, runtime: str, fitted: Fitted | Non
         placement: where its threads run.
         runtime: name and version, as sessions tell it.
         fitted: those that ship, unless a validation fits its own.
+        calibration: of the device, for as many threads; used for the runtime and the model that it was made with.
 
     Raises:
         RecipeError: nothing is known of the core.
@@ -125,11 +138,41 @@ def predict(work: Work, placement: Placement, runtime: str, fitted: Fitted | Non
         )
     fitted = fitted or load_rates()
     parts = break_down(work, placement, fitted.rates)
-    warnings = tuple(_find_extrapolations(work, placement, runtime, fitted))
+    stale = calibration is not None and calibration.model != identify(placement, fitted.rates)
+    if calibration is None or stale or runtime.split()[0] != CALIBRATED_RUNTIME:
+        calibration = None
+    else:
+        parts = {name: ms * calibration.factor for name, ms in parts.items()}
+        fitted = _extend(fitted, calibration, placement)
+    warnings = tuple(_find_extrapolations(work, placement, runtime, fitted, calibration))
+    if stale:
+        warnings += ("its calibration was made with another model or description of the device; calibrate again",)
     ms, spread = sum(parts.values()), fitted.far_spread if warnings else fitted.spread
     # A network that stays in the caches may start its operators for nothing: no row is as small.
     least = ms if work.cycles * MUCH >= fitted.cycles[0] else ms - parts["operators"]
-    return Prediction(ms=ms, low=least / spread, high=ms * spread, parts=parts, warnings=warnings)
+    return Prediction(
+        ms=ms, low=least / spread, high=ms * spread, parts=parts, warnings=warnings, calibration=calibration
+    )
+
+
+def identify(placement: Placement, rates: Rates) -> str:
+    """Twelve digits of all that decides a prediction beside the work: the model of one device."""
+    core = CORES[placement.core]
+    caches = (core.l1d_kib, core.l2_kib, core.l2_shared, core.l3_kib, core.system_kib)
+    return hashlib.sha256(repr((rates, PIPELINES[placement.core], caches, placement)).encode()).hexdigest()[:12]
+
+
+def _extend(fitted: Fitted, calibration: Calibration, placement: Placement) -> Fitted:
+    """What was fitted and what was then measured on the device itself; beyond both, the wider spread."""
+    return dataclasses.replace(
+        fitted,
+        cores=(*fitted.cores, placement.core),
+        classes=(*fitted.classes, *calibration.classes),
+        threads=(fitted.threads[0], max(fitted.threads[1], calibration.threads)),
+        cycles=(min(fitted.cycles[0], calibration.cycles[0]), max(fitted.cycles[1], calibration.cycles[1])),
+        spread=calibration.spread,
+        far_spread=max(fitted.far_spread, calibration.spread),
+    )
 
 
 def break_down(work: Work, placement: Placement, rates: Rates) -> dict[str, float]:
@@ -148,7 +191,9 @@ def break_down(work: Work, placement: Placement, rates: Rates) -> dict[str, floa
     return parts
 
 
-def _find_extrapolations(work: Work, placement: Placement, runtime: str, fitted: Fitted) -> Iterator[str]:
+def _find_extrapolations(
+    work: Work, placement: Placement, runtime: str, fitted: Fitted, calibration: Calibration | None
+) -> Iterator[str]:
     if placement.core not in fitted.cores:
         yield f"no published figure of {placement.core} was fitted"
     if runtime.split()[0] not in fitted.runtimes:
@@ -160,5 +205,5 @@ def _find_extrapolations(work: Work, placement: Placement, runtime: str, fitted:
     least, most = fitted.cycles
     if not least / MUCH <= work.cycles <= most * MUCH:
         yield f"{work.cycles / 1e6:.3g} million cycles; {least / 1e6:.3g} to {most / 1e6:.3g} million were fitted"
-    if placement.gb_per_s is None:
+    if placement.gb_per_s is None and calibration is None:
         yield f"the memory's bandwidth is unknown; taken as {TYPICAL_GB_PER_S} GB/s"
