@@ -17,12 +17,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from images import ANSWERS, STUDENT, load_task, mobile, obtain, score, shorten, taught_by
 from torch import nn
 from trials import Figures, Options, Trials, mean_sd, print_table, read_options
 
 from compress.distill import Distillation, SoftTargets
 from compress.tasks import Task
+
+sys.path.append(str(Path(__file__).parents[1]))
+from images import ANSWERS, STUDENT, load_task, mobile, obtain, score, shorten, taught_by
 
 GENERATIONS = 3
 PAPER = {

@@ -36,19 +36,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from images import (
-    FLIP,
-    TEACHER,
-    build,
-    large_residual,
-    load_task,
-    logits,
-    obtain,
-    shorten,
-    small_mobile,
-    smooth_mobile,
-    taught_by,
-)
 from torch import Tensor, nn
 from trials import Figures, Options, Trials, print_table, read_options
 
@@ -62,6 +49,21 @@ from compress.distill import (
     train,
 )
 from compress.tasks import Task
+
+sys.path.append(str(Path(__file__).parents[1]))
+from images import (
+    FLIP,
+    TEACHER,
+    build,
+    large_residual,
+    load_task,
+    logits,
+    obtain,
+    shorten,
+    small_mobile,
+    smooth_mobile,
+    taught_by,
+)
 
 ALLOWED = 1.15
 """Times the seconds of a plain epoch."""

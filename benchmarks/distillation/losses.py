@@ -28,19 +28,6 @@ import sys
 import time
 from pathlib import Path
 
-from images import (
-    ANSWERS,
-    STUDENT,
-    TEACHER,
-    build,
-    load_task,
-    obtain,
-    residual,
-    score,
-    shorten,
-    small_mobile,
-    taught_by,
-)
 from torch import nn
 from trials import Figures, Options, Trials, gap_recovered, mean_sd, print_table, read_options
 
@@ -62,6 +49,21 @@ from compress.distill import (
 )
 from compress.distill.losses import LogitObjective
 from compress.tasks import Task
+
+sys.path.append(str(Path(__file__).parents[1]))
+from images import (
+    ANSWERS,
+    STUDENT,
+    TEACHER,
+    build,
+    load_task,
+    obtain,
+    residual,
+    score,
+    shorten,
+    small_mobile,
+    taught_by,
+)
 
 DEFAULT = "DIST"
 LOGITS: dict[str, tuple[LogitObjective, float]] = {

@@ -19,14 +19,16 @@ import statistics
 import sys
 from pathlib import Path
 
-from images import ANSWERS, STUDENT, TEACHER, load_task, obtain, residual, score, shorten, small_mobile, taught_by
-from images import transformer as transformer_network
 from torch import nn
 from trials import Figures, Options, Trials, gap_recovered, mean_sd, print_table, read_options
 
 from compress.distill import Distillation, SoftTargets
 from compress.distill.teachers import Combine
 from compress.tasks import Task
+
+sys.path.append(str(Path(__file__).parents[1]))
+from images import ANSWERS, STUDENT, TEACHER, load_task, obtain, residual, score, shorten, small_mobile, taught_by
+from images import transformer as transformer_network
 
 TRANSFORMER = dataclasses.replace(TEACHER, epochs=24, learning_rate=0.03)
 TEMPERATURE, ALPHA = 4.0, 0.9

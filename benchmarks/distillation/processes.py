@@ -28,6 +28,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
+from trials import Figures, Options, Trials, mean_sd, print_table, read_options
+
+from compress.distill import Distillation, Schedule, TransferSet, ask_teachers, choose_device, open_world, train
+from compress.tasks import Task
+
+sys.path.append(str(Path(__file__).parents[1]))
 from images import (
     ANSWERS,
     STUDENT,
@@ -42,11 +49,6 @@ from images import (
     smooth_mobile,
     taught_by,
 )
-from torch import Tensor, nn
-from trials import Figures, Options, Trials, mean_sd, print_table, read_options
-
-from compress.distill import Distillation, Schedule, TransferSet, ask_teachers, choose_device, open_world, train
-from compress.tasks import Task
 
 ALLOWED = 1e-5
 TAUGHT = dataclasses.replace(STUDENT, epochs=6)

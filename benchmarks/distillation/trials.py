@@ -1,9 +1,7 @@
 """What every script here shares: trials that are kept, seeds, means, tables, JSON.
 
-A trial is one training (or a few that belong together) with its settings; its figures are kept below the project's home
-under a hash of the settings and of the code, so that a script that was stopped goes on where it was, and a table is
-printed again in seconds. `--quick` shrinks every trial until the whole script takes seconds: its figures mean nothing,
-it shows that the script runs.
+A trial is one training (or a few that belong together) with its settings; its figures are kept (keeping.py). `--quick`
+shrinks every trial until the whole script takes seconds: its figures mean nothing, it shows that the script runs.
 """
 
 from __future__ import annotations
@@ -13,6 +11,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,8 +22,9 @@ from typing import Any
 import torch
 
 from compress.distill import choose_device
-from compress.home import default_home
-from compress.store import canonical_json, code_version, stage_key
+
+sys.path.append(str(Path(__file__).parents[1]))
+from keeping import keep
 
 Figures = dict[str, Any]
 RESULTS = Path(__file__).parents[1] / "results" / "distillation"
@@ -61,7 +61,6 @@ class Trials:
 
     def __init__(self, name: str, options: Options) -> None:
         self._name, self._options = name, options
-        self._folder = default_home() / "benchmarks" / name
         self.records: list[Figures] = []
 
     def run(self, settings: Figures, measure: Callable[[Path], Figures]) -> Figures:
@@ -72,22 +71,21 @@ class Trials:
             measure: makes the figures; it is given a folder for checkpoints that outlives an interruption.
         """
         settings = {**settings, "quick": self._options.quick}
-        libraries = {name: version(name) for name in ("torch", "numpy", "scikit-learn")}
-        code = code_version("compress.distill", "compress.tasks", self._name)  # and the networks that it imports
-        key = stage_key(self._name, settings, {}, code, {"device": repr(choose_device()), **libraries})
-        kept = self._folder / f"{key}.json"
-        if kept.exists():
-            figures: Figures = json.loads(kept.read_text())
-        else:
+
+        def measure_now(work: Path) -> Figures:
             started = time.perf_counter()
-            work = self._folder / key
-            work.mkdir(parents=True, exist_ok=True)
             figures = measure(work)
             figures.setdefault("seconds", time.perf_counter() - started)
-            temporary = kept.with_suffix(".tmp")
-            temporary.write_bytes(canonical_json(figures))
-            temporary.replace(kept)
             print(f"  {settings} -> {figures}", flush=True)
+            return figures
+
+        figures = keep(
+            self._name,
+            {**settings, "device": repr(choose_device())},
+            measure_now,
+            code=("compress.distill", "compress.tasks"),  # and the networks that the script imports
+            libraries=("torch", "numpy", "scikit-learn"),
+        )
         self.records.append({"settings": settings, "figures": figures})
         return figures
 

