@@ -109,15 +109,15 @@ def _counterparts(
 def _ratio(budget: Budget, measurement: Measurement, reference: Artifact, base: Measurement) -> Figure:
     """Value over reference; under `interval` the most unfavourable quotient of the two intervals' ends.
 
-    Stricter than an interval of the ratio: both terms would have to be off in the bad direction at once. Two
-    predictions for one phone are off in the same direction, and say how far off their ratio may be.
+    Stricter than an interval of the ratio: both terms would have to be off in the bad direction at once. Of two
+    predictions for one phone it is known how far off their ratio may be; the farther of the two counts.
     """
     ends = [(m.value,) if m.how == "predicted" else _ends(budget, m) for m in (measurement, base)]
     if min(ends[1]) <= 0:
         raise Unjudgeable(f"{budget.metric} of the reference {reference.name} is {min(ends[1]):g}: no ratio to it")
     quotients = [above / below for above in ends[0] for below in ends[1]]
     if measurement.how == "predicted":
-        spread = measurement.details["ratio_spread"]
+        spread = max(m.details["ratio_spread"] for m in (measurement, base))
         quotients = [quotients[0] * spread, quotients[0] / spread]
     return Figure(
         judged=max(quotients) if budget.at_most is not None else min(quotients),

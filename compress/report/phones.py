@@ -39,7 +39,7 @@ def phone_table(lookup: Lookup) -> Table:
     notes = (
         "Nothing was timed: blocks that an emulated core executed, scheduled on its pipeline, and its caches' traffic,"
         " with rates fitted on published figures. Small print: 90 % intervals; for what lies outside of those figures"
-        " they are wider. Budgets are judged at the interval's unfavourable end, ratios by their own, narrower one.",
+        " they are wider. Budgets are judged at the interval's unfavourable end, ratios by one of their own.",
     )
     return Table(columns=columns, rows=rows, notes=notes, missing="No latency was predicted.")
 
@@ -58,7 +58,7 @@ def _speedup(artifact: Artifact, found: Measurement, forecasts: Mapping[Artifact
     """Against the float32 teacher in the same format."""
     for other, baseline in forecasts.items():
         if other.role == "teacher" and other.format == artifact.format and other != artifact:
-            ratio, spread = baseline.value / found.value, found.details["ratio_spread"]
+            ratio, spread = baseline.value / found.value, max(m.details["ratio_spread"] for m in (found, baseline))
             return cell(times(ratio), f"{times(ratio / spread)} to {times(ratio * spread)}")
     return NOTHING
 

@@ -44,12 +44,13 @@ def predict_latencies(run: Run, exported: Sequence[Exported]) -> tuple[tuple[Mea
     phones = {name: place_threads(device, config.threads) for name, device in devices.items()}
     counted: dict[tuple[str, str], _Counted] = {}
     notes: list[str] = []
-    try:
-        find_runtimes(run)
-        for core in dict.fromkeys(placement.core for placement in phones.values()):
-            notes += _count_on(run, core, exported, counted)
-    except ToolError as error:
-        notes.append(f"No latency was predicted: {error}. Budgets on phones are MISSING.")
+    for core in dict.fromkeys(placement.core for placement in phones.values()):
+        try:
+            find_runtimes(run)
+            _count_on(run, core, exported, counted, notes)
+        except ToolError as error:
+            names = ", ".join(name for name, placement in phones.items() if placement.core == core)
+            notes.append(f"No latency was predicted for {names}: {error}. Budgets there are MISSING.")
     for note in notes:
         run.progress.note(note)
     measurements = [
@@ -67,9 +68,10 @@ def predict_latencies(run: Run, exported: Sequence[Exported]) -> tuple[tuple[Mea
     return tuple(measurements), tuple(notes)
 
 
-def _count_on(run: Run, core: str, exported: Sequence[Exported], counted: dict[tuple[str, str], _Counted]) -> list[str]:
-    """Adds what could be counted on a core, and returns a sentence for what could not; its worker starts if needed."""
-    notes = []
+def _count_on(
+    run: Run, core: str, exported: Sequence[Exported], counted: dict[tuple[str, str], _Counted], notes: list[str]
+) -> None:
+    """Add what could be counted on a core, and a sentence for each file that could not; a worker starts if needed."""
     with ExitStack() as stack:
         opened: list[Session] = []
 
@@ -83,7 +85,6 @@ def _count_on(run: Run, core: str, exported: Sequence[Exported], counted: dict[t
                 counted[core, each.artifact.sha256] = _count_one(run, core, each, session)
             except ModelError as error:
                 notes.append(f"{error}. Its budgets on phones with {core} are MISSING.")
-    return notes
 
 
 def _count_one(run: Run, core: str, exported: Exported, session: Callable[[], Session]) -> _Counted:
@@ -127,7 +128,7 @@ def _measure(
         "gb_per_s": placement.gb_per_s,
         "threads": len(placement.ghz),
         "parts_ms": dict(prediction.parts),
-        "ratio_spread": load_rates().ratio_spread,
+        "ratio_spread": load_rates().ratio_spread ** (2 if prediction.warnings else 1),
         "warnings": list(prediction.warnings),
         "calibration": prediction.calibration and prediction.calibration.model_dump(mode="json"),
     }

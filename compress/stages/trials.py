@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from compress.errors import ModelError
+from compress.errors import ModelError, ToolError
 from compress.gate import judge
 from compress.measure.accuracy import score, score_drop
 from compress.quantize import Float32, Scheme
@@ -23,7 +23,7 @@ from compress.recipe.budget_rules import limits_accuracy
 from compress.stages.choice import ACCURACY, SCHEMES, Tried, conclude, find_reason_to_skip, give_reason, pick
 from compress.stages.context import Run
 from compress.stages.elsewhere import measure_counts
-from compress.stages.emulate import Counted, FailedOnCore, count
+from compress.stages.emulate import Counted, FailedOnCore, count, explain_failure
 from compress.stages.evaluate import host_outputs
 from compress.stages.export import Exported, export_model
 from compress.stages.measurements import OnHost, compare_formats, measure_file, read_outputs
@@ -100,7 +100,7 @@ class Trials:
 
         Raises:
             ModelError: the student cannot be exported or run in float32.
-            ToolError: a core cannot be emulated.
+            ToolError: a core cannot be emulated, or this machine was too slow for a file there.
         """
         relative = any(limit.relative_to and limit.metric in _COUNTED for limit in self.limits)
         teacher = self._measure(self._export(self.teacher, Float32()), self.cores if relative else ())
@@ -141,6 +141,8 @@ class Trials:
         try:
             found = known.float32 if name == "float32" else self._make(one, known.teacher)
         except ModelError as error:
+            if explain_failure("host", error) is None:  # a slow or full machine is no fault of the scheme
+                raise
             return dataclasses.replace(one, refused=str(error))
         return self._fill_in(one, found, known)
 
@@ -159,6 +161,9 @@ class Trials:
         split = self.run.task.validation
         host = tuple(read_outputs(each, host_outputs(self.run, each, split), split.name) for each in exported)
         counted, failed = count(self.run, cores, exported, split) if cores else ((), ())
+        for each in failed:
+            if each.why is None:  # not kept: a choice that a busy machine made would be taken from the store for ever
+                raise ToolError(each.line)
         found = [m for each in exported for m in measure_file(each)]
         found += [m for each in host for m in score(each.predictions, split.labels)]
         if teacher is not None:

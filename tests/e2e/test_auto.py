@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from compress import pipeline
-from compress.errors import ToolError
+from compress.errors import ModelError, ToolError
 from compress.progress import Progress
 from compress.recipe import load_recipe
 from compress.report import markdown
@@ -26,6 +26,7 @@ from compress.stages import emulate as emulate_module
 from compress.stages import trials
 from compress.targets import arm64
 from compress.targets.answers import Counts, ModelInfo
+from compress.targets.worker_process import WorkerError
 from compress.tasks.digits import digits
 from compress.types import Results
 
@@ -191,6 +192,27 @@ def test_int8_that_is_slower_on_one_core_loses_and_that_is_said(folder: Path) ->
     assert ran.choice["chosen"] == "float32"
     lost = f"static_int8 needs 1.40 times the instructions of float32 on {CORE} in ONNX, 1.12 times on average,"
     assert f"{lost} so float32 was chosen." in ran.shown
+
+
+class Busy(MadeUp):
+    """A machine that is too slow for int8 today."""
+
+    def count(self, file: Path, sample: NDArray[np.generic]) -> Counts:
+        if file.stat().st_size < 20_000:
+            raise ModelError(f"{file}: did not finish within 600 s") from WorkerError("late", "SIGALRM")
+        return super().count(file, sample)
+
+
+@pytest.mark.usefixtures("made_up")
+def test_what_a_busy_machine_could_not_count_is_not_held_against_a_scheme_tomorrow(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as today:
+        today.setattr(emulate_module, "open_session", Busy)
+        ran = execute(folder, "auto", cores=(CORE, "cortex-a72"))
+    assert ran.choice["chosen"] == "static_int8"
+    assert "auto chose by bytes, for ARM64 was not measured" in ran.shown
+    assert execute(folder, "auto", cores=(CORE, "cortex-a72")).choice["chosen"] == "float32"
 
 
 @pytest.mark.usefixtures("made_up")

@@ -118,5 +118,5 @@ def test_without_an_emulator_nothing_is_predicted(
     monkeypatch.setattr(arm64, "install", refuse)
     assert predict.predict_latencies(run, exported) == (
         (),
-        ("No latency was predicted: no apt-get. Budgets on phones are MISSING.",),
+        ("No latency was predicted for pixel-4, Raspberry Pi 5: no apt-get. Budgets there are MISSING.",),
     )
