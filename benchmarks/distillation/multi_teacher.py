@@ -32,7 +32,7 @@ from images import transformer as transformer_network
 
 TRANSFORMER = dataclasses.replace(TEACHER, epochs=24, learning_rate=0.03)
 TEMPERATURE, ALPHA = 4.0, 0.9
-ALONE, CNN, VIT, PROBABILITY, LOGIT = "none", "CNN", "ViT", "both, mean probability", "both, mean logit"
+NAMES = ALONE, CNN, VIT, PROBABILITY, LOGIT = "none", "CNN", "ViT", "both, mean probability", "both, mean logit"
 
 
 def main() -> int:
@@ -42,7 +42,7 @@ def main() -> int:
     task = load_task(options.quick)
     found = [measure_seed(trials, task, seed, options.quick) for seed in options.seeds]
     teachers, students = (
-        {name: [each[who][name]["test"] for each in found] for name in found[0][who]}
+        {name: [each[who][name]["test"] for each in found] for name in NAMES if name in found[0][who]}
         for who in ("teachers", "students")
     )
     rows = [
