@@ -22,6 +22,7 @@ from compress.store import file_sha256
 from compress.targets import Session, arm64, core_names, open_session
 from compress.targets.adb import AdbDevice, Phone
 from compress.targets.addresses import FORMS, DeviceOptions, is_address, read_address, refuse_idle_options
+from compress.targets.answers import ModelInfo
 from compress.targets.ssh import SshDevice, SshSession, open_device
 from compress.types import Artifact, Format, Json, Measurement, Precision, TensorSpec
 
@@ -95,16 +96,15 @@ def bench_file(
             continue
         with open_device(device) if device else open_session(target, home, timeout_s=timeout_s) as session:
             info = session.describe(file)
-            sample = _random_input(file, info.inputs, seed)
-            _refuse_dead(file, target, session.run(file, sample))
-            if session.how == "native":
-                measurements.append(_time(session, file, sample, inferences, threads, info.runtime))
-            else:
-                measurements += _count(session, file, sample, info.runtime)
+            measurements += _measure(session, file, info, inferences, threads, seed)
     if info is None:
         with open_session("host", home, timeout_s=timeout_s) as session:
             info = session.describe(file)
-    artifact = Artifact(
+    return Bench(artifact=_describe_file(file, audit, info), audit=audit, measurements=tuple(measurements))
+
+
+def _describe_file(file: Path, audit: Json, info: ModelInfo) -> Artifact:
+    return Artifact(
         name=file.name,
         role="file",
         path=str(file),
@@ -115,7 +115,6 @@ def bench_file(
         inputs=info.inputs,
         outputs=info.outputs,
     )
-    return Bench(artifact=artifact, audit=audit, measurements=tuple(measurements))
 
 
 def _find_devices(
@@ -178,6 +177,17 @@ def _random_input(file: Path, inputs: tuple[TensorSpec, ...], seed: int) -> NDAr
         limits = np.iinfo(spec.dtype)
         return np.clip(np.rint(values / spec.scale) + spec.zero_point, limits.min, limits.max).astype(spec.dtype)
     return values.astype(spec.dtype)
+
+
+def _measure(
+    session: Session, file: Path, info: ModelInfo, inferences: int, threads: int, seed: int
+) -> tuple[Measurement, ...]:
+    """Milliseconds where the target is real, counts where it is emulated."""
+    sample = _random_input(file, info.inputs, seed)
+    _refuse_dead(file, session.target, session.run(file, sample))
+    if session.how == "native":
+        return (_time(session, file, sample, inferences, threads, info.runtime),)
+    return _count(session, file, sample, info.runtime)
 
 
 def _time(

@@ -6,7 +6,6 @@ The networks are tiny ones, and their work is made up, so that each prediction i
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,15 +32,6 @@ BOARD = {
     "most_khz": "1500000",
 }
 """A Raspberry Pi 4B."""
-
-
-@pytest.fixture(scope="module")
-def server(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ssh_server.Server]:
-    try:
-        with ssh_server.serve(tmp_path_factory.mktemp("sshd"), home) as server:
-            yield server
-    except ToolError as error:
-        pytest.skip(f"no ssh server to try with: {error}")
 
 
 @pytest.fixture

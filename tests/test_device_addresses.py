@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from typer.testing import CliRunner
 from compress.bench import bench_file
 from compress.cli import app
 from compress.doctor.runtimes import check_device, read_device
-from compress.errors import RecipeError, ToolError
+from compress.errors import RecipeError
 from compress.targets.addresses import DeviceOptions, read_address
 from tests.targets import ssh_server, tiny_models
 from tests.targets.fake_phone import FakePhone
@@ -24,15 +23,6 @@ def phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakePhone:
     phone = FakePhone(tmp_path / "phone")
     monkeypatch.setenv("PATH", f"{phone.folder}:/usr/bin:/bin")
     return phone
-
-
-@pytest.fixture(scope="module")
-def server(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ssh_server.Server]:
-    try:
-        with ssh_server.serve(tmp_path_factory.mktemp("sshd"), home) as server:
-            yield server
-    except ToolError as error:
-        pytest.skip(f"no ssh server to try with: {error}")
 
 
 def test_bench_measures_on_devices(

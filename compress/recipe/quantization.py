@@ -10,20 +10,10 @@ from compress.recipe.rules import distinct
 from compress.recipe.training import TrainConfig
 from compress.strict_yaml import Part
 from compress.strict_yaml.wording import refusal
-from compress.types import MOST_SQNR_DB, Json
+from compress.types import MOST_SQNR_DB, Json, Precision
 
 Role = Literal["teacher", "student"]
-Scheme = Literal[
-    "float32",
-    "float16",
-    "static_int8",
-    "mixed_int8",
-    "qat_int8",
-    "dynamic_int8",
-    "weight_only_int8",
-    "weight_only_int4",
-    "auto",
-]
+Scheme = Literal[Precision, "auto"]
 FileFormat = Literal["onnx", "tflite"]
 
 _PRECISION_IN_NAME: dict[Scheme, str] = {

@@ -18,13 +18,16 @@ from compress.export.audit import audit_in_child
 from compress.progress import Stage
 from compress.quantize import Scheme, finish, quantize
 from compress.recipe import artifact_name
+from compress.recipe.quantization import FileFormat
 from compress.recipe.quantization import Scheme as SchemeName
 from compress.stages.context import Run, Step, execute_step
 from compress.stages.trained import Trained
 from compress.stages.tune import Tuned
-from compress.store import file_sha256
+from compress.store import StageResult, file_sha256
 from compress.targets import open_session
 from compress.types import Artifact, Json, TensorSpec
+
+REFERENCE, QUANTIZATION = "reference.npy", "quantization.json"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,13 +74,42 @@ def export_model(
     """
     role: Literal["teacher", "student"] = "teacher" if trained.role == "teacher" else "student"
     files = {fmt: f"model.{fmt}" for fmt in run.recipe.formats}  # no role: two roles may share a result
-    step = Step(
+
+    def make(folder: Path, stage: Stage) -> None:
+        example = torch.from_numpy(run.task.calibration.images[:1])
+        calibration = torch.from_numpy(run.task.calibration.images)
+        if tuned:
+            graph = finish(tuned.load(run), tuned.scheme)
+        else:
+            graph = quantize(trained.load(run), example, scheme, calibration)
+        with torch.no_grad():
+            images = torch.from_numpy(run.task.test.images[:reference_images])
+            np.save(folder / REFERENCE, graph.module(images).numpy())
+        left = [{"node": node, "reason": reason} for node, reason in graph.left_in_float]
+        (folder / QUANTIZATION).write_text(json.dumps({"parameters": graph.qparams, "left_in_float": left}))
+        for done, (fmt, name) in enumerate(files.items()):
+            stage.advance(done, len(files), fmt)
+            export(graph.module, scheme.precision, fmt, folder / name, example)
+
+    def summarize(folder: Path) -> str:
+        return ", ".join(f"{fmt} {(folder / name).stat().st_size:,} bytes" for fmt, name in files.items())
+
+    step = _describe_step(run, trained, scheme, reference_images, tuned, title=f"export {role} {scheme.precision}")
+    result = execute_step(run, step, make, summarize)
+    names = {fmt: artifact_name(role, called or scheme.precision, fmt) for fmt in files}
+    return tuple(_collect(run, trained, scheme, result, fmt, name, files[fmt]) for fmt, name in names.items())
+
+
+def _describe_step(
+    run: Run, trained: Trained, scheme: Scheme, reference_images: int, tuned: Tuned | None, title: str
+) -> Step:
+    return Step(
         name="export",
-        title=f"export {role} {scheme.precision}",
+        title=title,
         config={
             "model": trained.describe(),
             "scheme": {"precision": scheme.precision, **dataclasses.asdict(scheme)},
-            "formats": list(files),
+            "formats": list(run.recipe.formats),
             "reference_images": reference_images,
         },
         inputs={
@@ -106,56 +138,33 @@ def export_model(
         ),
     )
 
-    def make(folder: Path, stage: Stage) -> None:
-        example = torch.from_numpy(run.task.calibration.images[:1])
-        calibration = torch.from_numpy(run.task.calibration.images)
-        if tuned:
-            graph = finish(tuned.load(run), tuned.scheme)
-        else:
-            graph = quantize(trained.load(run), example, scheme, calibration)
-        with torch.no_grad():
-            images = torch.from_numpy(run.task.test.images[:reference_images])
-            np.save(folder / "reference.npy", graph.module(images).numpy())
-        left = [{"node": node, "reason": reason} for node, reason in graph.left_in_float]
-        (folder / "quantization.json").write_text(json.dumps({"parameters": graph.qparams, "left_in_float": left}))
-        for done, (fmt, name) in enumerate(files.items()):
-            stage.advance(done, len(files), fmt)
-            export(graph.module, scheme.precision, fmt, folder / name, example)
 
-    def summarize(folder: Path) -> str:
-        return ", ".join(f"{fmt} {(folder / name).stat().st_size:,} bytes" for fmt, name in files.items())
-
-    result = execute_step(run, step, make, summarize)
-    reference = np.load(result.path / "reference.npy")
-    quantization = json.loads((result.path / "quantization.json").read_text())
-    exported = []
-    for fmt, stored in files.items():
-        name = artifact_name(role, called or scheme.precision, fmt)
-        file, sha256 = result.path / stored, result.files[stored]
-        facts = inspect_file(run, name, file, sha256)
-        artifact = Artifact(
-            name=name,
-            role=trained.role,
-            path=f"models/{name}",
-            format=fmt,
-            precision=scheme.precision,
-            sha256=sha256,
-            size_bytes=file.stat().st_size,
-            inputs=read_specs(facts["inputs"]),
-            outputs=read_specs(facts["outputs"]),
-            parent=trained.sha256,
-        )
-        exported.append(
-            Exported(
-                artifact=artifact,
-                file=file,
-                audit=facts["audit"],
-                runtime=facts["runtime"],
-                reference=reference,
-                quantization=quantization,
-            )
-        )
-    return tuple(exported)
+def _collect(
+    run: Run, trained: Trained, scheme: Scheme, result: StageResult, fmt: FileFormat, name: str, stored: str
+) -> Exported:
+    """The artifact that the stage has left in the file `stored`."""
+    file, sha256 = result.path / stored, result.files[stored]
+    facts = inspect_file(run, name, file, sha256)
+    artifact = Artifact(
+        name=name,
+        role=trained.role,
+        path=f"models/{name}",
+        format=fmt,
+        precision=scheme.precision,
+        sha256=sha256,
+        size_bytes=file.stat().st_size,
+        inputs=read_specs(facts["inputs"]),
+        outputs=read_specs(facts["outputs"]),
+        parent=trained.sha256,
+    )
+    return Exported(
+        artifact=artifact,
+        file=file,
+        audit=facts["audit"],
+        runtime=facts["runtime"],
+        reference=np.load(result.path / REFERENCE),
+        quantization=json.loads((result.path / QUANTIZATION).read_text()),
+    )
 
 
 def inspect_file(run: Run, name: str, file: Path, sha256: str) -> Json:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from compress.errors import RecipeError, ToolError
+from compress.errors import RecipeError
 from compress.gate import judge
 from compress.progress import Progress
 from compress.recipe import DeviceConfig
@@ -34,15 +34,6 @@ from tests.targets.fake_phone import FakePhone
 
 IMAGES = 6
 NAMES = ("teacher-float32.tflite", "student-int8.tflite", "student-float32.onnx")
-
-
-@pytest.fixture(scope="module")
-def server(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ssh_server.Server]:
-    try:
-        with ssh_server.serve(tmp_path_factory.mktemp("sshd"), home) as server:
-            yield server
-    except ToolError as error:
-        pytest.skip(f"no ssh server to try with: {error}")
 
 
 @pytest.fixture(scope="module")

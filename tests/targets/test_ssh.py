@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,6 @@ import tiny_models
 from compress.errors import ConnectionLost, ModelError, ToolError
 from compress.targets import Session, encode, ssh, ssh_connection
 from compress.targets.ssh import SshDevice, open_device
-
-
-@pytest.fixture(scope="module")
-def server(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ssh_server.Server]:
-    try:
-        with ssh_server.serve(tmp_path_factory.mktemp("sshd"), home) as server:
-            yield server
-    except ToolError as error:
-        pytest.skip(f"no ssh server to try with: {error}")
 
 
 @pytest.fixture

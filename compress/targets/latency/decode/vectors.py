@@ -100,7 +100,7 @@ def _three_extra(word: int) -> Instruction:
 
 def _two_registers(word: int) -> Instruction:
     d, n, _, _ = fields(word)
-    opcode, q, wide = bits(word, 16, 12), bits(word, 30, 30), bits(word, 23, 23)
+    opcode, q = bits(word, 16, 12), bits(word, 30, 30)
     if opcode in (0x12, 0x14, 0x16, 0x17):  # XTN SQXTN FCVTN FCVTL; the second half keeps the first
         keeps = opcode != 0x17 and q
         kind = "convert" if opcode >= 0x16 else "narrow" if opcode == 0x14 or bits(word, 29, 29) else "extract_narrow"
@@ -109,7 +109,7 @@ def _two_registers(word: int) -> Instruction:
         return Instruction("add_long", vs(n), vs(d), d + 32)
     if opcode == 0x1F and bits(word, 29, 29):
         return Instruction("fdiv", vs(n), vs(d))
-    if opcode >= 0x18 and not (wide and opcode in (0x0C, 0x0D)):
+    if opcode >= 0x18:
         return Instruction("convert", vs(n), vs(d))
     return Instruction("permute" if opcode in (0, 1) else "vector_alu", vs(n), vs(d))
 
