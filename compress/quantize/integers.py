@@ -17,6 +17,7 @@ from compress.quantize.choose import choose
 from compress.quantize.dead_channels import clamp_dead_channels
 from compress.quantize.equalise import equalise
 from compress.quantize.insert import insert
+from compress.quantize.learner import Learner
 from compress.quantize.parameters import QParams
 from compress.quantize.placement import Plan, place
 from compress.quantize.repair import give_biases, repair
@@ -67,18 +68,25 @@ def observe(graph: fx.GraphModule, scheme: StaticInt8 | QATInt8, data: Tensor) -
     return Observed(graph=graph, plan=plan, qparams=tuple(choose(graph, plan, ranges)), data=data)
 
 
-def write(observed: Observed, scheme: StaticInt8, exempt: Mapping[str, str] = MappingProxyType({})) -> Written:
+def write(
+    observed: Observed,
+    scheme: StaticInt8,
+    learner: Learner | None = None,
+    exempt: Mapping[str, str] = MappingProxyType({}),
+) -> Written:
     """A copy of the graph on integers, with `scheme`'s repairs of integers; `observed` stays as it is.
 
     Args:
         observed: the graph and its scales, which are the same whatever is exempt.
         scheme: says how weights are rounded.
+        learner: of the scheme's learnt rounding; None makes one that keeps nothing.
         exempt: as for `place`.
     """
     graph = copy.deepcopy(observed.graph)
     plan = place(graph, exempt)
     chosen = {v.name: q for group, q in zip(observed.plan.groups, observed.qparams, strict=True) for v in group}
     table = insert(graph, plan, [chosen[group[0].name] for group in plan.groups])
-    if scheme.rounding or scheme.bias_correction:
-        repair(observed.graph, graph, plan.layers, observed.data, scheme.rounding, scheme.bias_correction)
+    learner = learner or (Learner(scheme.rounding) if scheme.rounding else None)
+    if learner or scheme.bias_correction:
+        repair(observed.graph, graph, plan.layers, observed.data, learner, scheme.bias_correction)
     return Written(graph=graph, table=table, left_in_float=plan.left_in_float)

@@ -10,14 +10,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
-import torch
 from torch import Tensor, fx
 
 from compress.errors import ModelError
 from compress.quantize.capture import constant_of, module_path
 from compress.quantize.integers import Observed, Written, write
+from compress.quantize.learner import Learner
 from compress.quantize.placement import Plan
 from compress.quantize.schemes import MixedInt8
 from compress.quantize.sensitivity import Sensitivity, agreement, measure_sensitivity, run, signal_to_noise
@@ -25,22 +25,36 @@ from compress.quantize.trainable import TrainableGraph
 
 _IMAGES = 64  # tell the order of the layers; whether the budget holds is judged on the whole calibration set
 _EXTRA_BYTES = 4 - 1  # of a float32 weight beside an int8 one; biases have 4 bytes in both
+_HOPELESS = 0.9  # of the budget: with no more than this where all layers are in float, no choice of fewer is tried
 Item = TypeVar("Item")
+Found = TypeVar("Found", bound="_Choice")
+
+
+class _Choice(Protocol):
+    """What is known of some layers in float."""
+
+    @property
+    def exempt(self) -> Sequence[Any]: ...
+
+    @property
+    def reach(self) -> float: ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Attempt:
-    """An integer graph with some layers in float, and how near its logits are to those of float."""
+    """An integer graph with some layers in float, and how near its logits are to those of float.
 
+    reach: of what the scheme asks, the smaller share; 1 and more keeps its budget.
+    """
+
+    exempt: tuple[Sensitivity, ...]
     written: Written
     sqnr_db: float
     agreement: float
-
-    def keeps(self, scheme: MixedInt8) -> bool:
-        return self.sqnr_db >= (scheme.sqnr_db or -torch.inf) and self.agreement >= (scheme.agreement or 0.0)
+    reach: float
 
 
-def write_mixed(observed: Observed, scheme: MixedInt8) -> Written:
+def write_mixed(observed: Observed, scheme: MixedInt8, learner: Learner | None = None) -> Written:
     """`write`, with layers left in float as the scheme says.
 
     Raises:
@@ -48,26 +62,29 @@ def write_mixed(observed: Observed, scheme: MixedInt8) -> Written:
     """
     if scheme.exempt:
         nodes = find_layers(observed.plan, scheme.exempt)
-        return write(observed, scheme, {node.name: f"exempt by name; {_cost(observed.graph, node)}" for node in nodes})
+        reasons = {node.name: f"exempt by name; {_cost(observed.graph, node)}" for node in nodes}
+        return write(observed, scheme, learner, reasons)
     expected = run(observed.graph, observed.data)
     dearest = sorted(_measure_layers(observed), key=lambda each: each.sqnr_db)
 
     def attempt(exempt: Sequence[Sensitivity]) -> _Attempt:
-        written = write(observed, scheme, {each.node: _reason(observed, scheme, each) for each in exempt})
+        written = write(observed, scheme, learner, {each.node: _reason(observed, scheme, each) for each in exempt})
         logits = run(written.graph, observed.data)
-        return _Attempt(
-            written=written, sqnr_db=signal_to_noise(expected, logits), agreement=agreement(expected, logits)
-        )
+        sqnr_db, agree = signal_to_noise(expected, logits), agreement(expected, logits)
+        limits = ((sqnr_db, scheme.sqnr_db), (agree, scheme.agreement))
+        reach = min(value / limit for value, limit in limits if limit is not None)
+        return _Attempt(exempt=tuple(exempt), written=written, sqnr_db=sqnr_db, agreement=agree, reach=reach)
 
     best = attempt(dearest)
-    if not best.keeps(scheme):
+    if best.reach >= _HOPELESS:
+        best = leave_fewest(dearest, attempt)
+    if best.reach < 1:
         raise ModelError(
-            f"mixed_int8 cannot keep {_budget(scheme)} on the calibration set: with all {len(dearest)} layers in float,"
-            f" what else is rounded leaves {best.sqnr_db:.1f} dB and an agreement of {best.agreement:.3f}; expected a"
-            " budget below; lower it, or use float16"
+            f"mixed_int8 cannot keep {_budget(scheme)} on the calibration set: with {len(best.exempt)} of"
+            f" {len(dearest)} layers in float, what else is rounded leaves {best.sqnr_db:.1f} dB and an agreement of"
+            f" {best.agreement:.3f}; expected a budget below; lower it, or use float16"
         )
-    exempt = leave_fewest(dearest, lambda chosen: attempt(chosen).keeps(scheme))
-    return attempt(exempt).written
+    return best.written
 
 
 def find_layers(plan: Plan, names: Iterable[str]) -> list[fx.Node]:
@@ -91,22 +108,29 @@ def find_layers(plan: Plan, names: Iterable[str]) -> list[fx.Node]:
     return found
 
 
-def leave_fewest(dearest: Sequence[Item], holds: Callable[[Sequence[Item]], bool]) -> list[Item]:
-    """The shortest beginning of `dearest` that holds, without what it can do without.
+def leave_fewest(dearest: Sequence[Item], attempt: Callable[[Sequence[Item]], Found]) -> Found:
+    """The shortest beginning of `dearest` that is enough, without what it can do without.
+
+    More layers in float are not always better: errors cancel by chance too. So every beginning is tried until one is
+    enough; where none is, what comes nearest is tried without each of its layers.
 
     Args:
-        dearest: what helps most first; all of it together holds.
-        holds: whether it is enough to leave these in float; what holds does so with more, too.
+        dearest: what helps most first.
+        attempt: leaves these in float; no choice is tried twice.
 
     Returns:
-        A choice that holds, of which nothing can be given back.
+        What is enough, and of which nothing can be given back; else what came nearest.
     """
-    count = next((n for n in range(len(dearest)) if holds(dearest[:n])), len(dearest))
-    kept = list(dearest[:count])
-    for item in reversed(dearest[: max(count - 1, 0)]):  # the last was needed with all the others
-        without = [each for each in kept if each is not item]
-        kept = without if holds(without) else kept
-    return kept
+    best, count = attempt(()), 0
+    while best.reach < 1 and count < len(dearest):
+        count += 1
+        best = max(best, attempt(dearest[:count]), key=lambda each: each.reach)
+    last = -1 if best.reach >= 1 else None  # without the last, a beginning is one that was not enough
+    for item in reversed(best.exempt[:last]):
+        without = attempt([each for each in best.exempt if each is not item])
+        if without.reach >= 1 or without.reach > best.reach:
+            best = without
+    return best
 
 
 def _measure_layers(observed: Observed) -> list[Sensitivity]:

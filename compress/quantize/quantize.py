@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Tensor, fx, nn
@@ -14,6 +15,7 @@ from compress.quantize.capture import capture
 from compress.quantize.convolutions import lower_convolutions
 from compress.quantize.fold import fold_batch_norm
 from compress.quantize.integers import observe, write
+from compress.quantize.learner import Advance, Learner
 from compress.quantize.mixed import find_layers, write_mixed
 from compress.quantize.normalise import normalise
 from compress.quantize.placement import place
@@ -44,7 +46,15 @@ class QuantizedGraph:
         return self.scheme.precision
 
 
-def quantize(model: nn.Module, example: Tensor, scheme: Scheme, calibration: Tensor | None = None) -> QuantizedGraph:
+def quantize(
+    model: nn.Module,
+    example: Tensor,
+    scheme: Scheme,
+    calibration: Tensor | None = None,
+    *,
+    checkpoint: Path | None = None,
+    advance: Advance | None = None,
+) -> QuantizedGraph:
     """Export the model's graph, fold batch norm, and quantise it by `scheme`.
 
     Args:
@@ -52,6 +62,9 @@ def quantize(model: nn.Module, example: Tensor, scheme: Scheme, calibration: Ten
         example: one input: (1, C, H, W) float32, or (1, tokens) int64 for models that read token ids.
         scheme: what to make of it.
         calibration: (n, C, H, W) float32, n >= 1, inputs as in production; needed by StaticInt8 and MixedInt8.
+        checkpoint: folder in which learnt rounding keeps each layer that is done; called again after a kill, it goes on
+            to the same integers.
+        advance: is told how many layers have learnt, of how many, and which is next.
 
     Raises:
         ModelError: torch.export refuses the model, its weights or activations are not finite, `scheme` trains, or it
@@ -63,7 +76,9 @@ def quantize(model: nn.Module, example: Tensor, scheme: Scheme, calibration: Ten
     if isinstance(scheme, StaticInt8):
         data = check_calibration(calibration, example)
         observed = observe(_fold(model, example), scheme, data)
-        integers = write_mixed(observed, scheme) if isinstance(scheme, MixedInt8) else write(observed, scheme)
+        learner = Learner(scheme.rounding, checkpoint, advance) if scheme.rounding else None
+        mixed = isinstance(scheme, MixedInt8)
+        integers = write_mixed(observed, scheme, learner) if mixed else write(observed, scheme, learner)
         return QuantizedGraph(
             module=integers.graph, scheme=scheme, qparams=integers.table, left_in_float=integers.left_in_float
         )

@@ -7,18 +7,21 @@ earlier ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, fx
 
-from compress.quantize.capture import add_constant, constant_of
+from compress.quantize.capture import add_constant, constant_of, module_path
 from compress.quantize.expectations import expect_mean
+from compress.quantize.learner import Learner
 from compress.quantize.placement import Layer
-from compress.quantize.rounding import LearntRounding, Reconstruction, learn_rounding
+from compress.quantize.rounding import LearntRounding, Reconstruction
 from compress.quantize.stream import Stream
+from compress.quantize.threads import threads_for
 from compress.quantize.windows import PRODUCTS, channel_axis, draw_windows, groups_of
 
 BATCH_SIZE = 16
@@ -42,7 +45,7 @@ def repair(
     quantized: fx.GraphModule,
     layers: Sequence[Layer],
     data: Tensor,
-    rounding: LearntRounding | None,
+    learner: Learner | None,
     correction: Literal["analytic", "calibrated"] | None,
 ) -> None:
     """Change the stored weights and biases of `quantized` in place.
@@ -52,24 +55,24 @@ def repair(
         quantized: what `insert` wrote.
         layers: in graph order; of either graph. Those that are no PRODUCTS keep what `insert` wrote.
         data: (n, ...) float32, the calibration set.
-        rounding: how to learn it; None keeps the nearest steps.
+        learner: learns their rounding; None keeps the nearest steps.
         correction: give every output channel of a layer, before its activation, the mean that it has in float
             (Nagel et al. 2019, section 4.2); needs biases. See `StaticInt8.bias_correction`.
     """
     before, after = Stream(original, data, BATCH_SIZE), Stream(quantized, data, BATCH_SIZE)
-    with torch.no_grad():
-        for layer in layers:
-            if layer.node.target not in PRODUCTS:
-                continue
+    products = [layer for layer in layers if layer.node.target in PRODUCTS]
+    work = max((_macs(quantized, layer.node) for layer in products), default=0)
+    with torch.no_grad(), threads_for(BATCH_SIZE * work):
+        for number, layer in enumerate(products):
             pair = _Pair(
                 before=before,
                 after=after,
                 exact=before.advance(layer.node.name),
                 node=after.advance(layer.node.name),
-                activation=layer.activate,
+                layer=layer,
             )
-            if rounding is not None:
-                _round(pair, quantized, rounding)
+            if learner is not None:
+                _round(pair, quantized, learner, (number, len(products), module_path(layer.node)))
             if correction is not None:
                 expected = expect_mean(cast(fx.Node, pair.exact.args[0])) if correction == "analytic" else None
                 error = _measured_error(pair) if expected is None else _expected_error(pair, quantized, expected)
@@ -84,10 +87,16 @@ class _Pair:
     after: Stream
     exact: fx.Node
     node: fx.Node
-    activation: Callable[[Tensor], Tensor]
+    layer: Layer
 
 
-def _round(pair: _Pair, quantized: fx.GraphModule, options: LearntRounding) -> None:
+def _macs(quantized: fx.GraphModule, node: fx.Node) -> int:
+    """Multiply-accumulates of a layer for one input."""
+    (weight, _), shape = _stored(quantized, node.args[1]), node.meta["val"].shape
+    return weight.numel() * math.prod(shape[1:]) // int(shape[channel_axis(node)])
+
+
+def _round(pair: _Pair, quantized: fx.GraphModule, learner: Learner, place: tuple[int, int, str]) -> None:
     exact = next(pair.before.arguments(pair.exact))
     stored, scales = _stored(quantized, pair.node.args[1])
     bias = next(pair.after.arguments(pair.node))[2] if len(pair.node.args) > 2 else None
@@ -95,10 +104,11 @@ def _round(pair: _Pair, quantized: fx.GraphModule, options: LearntRounding) -> N
     weight = exact[1].reshape(groups, len(stored) // groups, -1)
     per_filter = scales.reshape(groups, -1, 1)
     exact_bias = _row(exact[2] if len(exact) > 2 else None, weight)
-    rows, targets = _draw(pair, exact[1].shape, weight, exact_bias, options)
-    task = Reconstruction(rows=rows, targets=targets, bias=_row(bias, weight), activation=pair.activation)
+    rows, targets = _draw(pair, exact[1].shape, weight, exact_bias, learner.options)
+    task = Reconstruction(rows=rows, targets=targets, bias=_row(bias, weight), activation=pair.layer.activate)
+    output = pair.layer.output
     with torch.enable_grad():
-        learnt = learn_rounding(task, weight, per_filter, options)
+        learnt = learner.learn(task, weight, per_filter, f"{output.target} {output.args[1:]}", place)
     stored.copy_(learnt.reshape(stored.shape))
 
 
@@ -119,7 +129,7 @@ def _draw(
     for exact, arguments in zip(pair.before.arguments(pair.exact), pair.after.arguments(pair.node), strict=True):
         rows.append(draw_windows(pair.node, kernel, arguments[0], count, random))
         windows = draw_windows(pair.exact, kernel, exact[0], count, same)
-        targets.append(pair.activation(torch.baddbmm(bias, windows, weight.transpose(1, 2))))
+        targets.append(pair.layer.activate(torch.baddbmm(bias, windows, weight.transpose(1, 2))))
     drawn, wanted = torch.cat(rows, 1), torch.cat(targets, 1)
     order = torch.randperm(drawn.shape[1], generator=random)
     return drawn[:, order], wanted[:, order]

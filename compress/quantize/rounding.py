@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from compress.quantize.parameters import WEIGHT_MAX
+from compress.quantize.threads import threads_for
 
 _STRETCH_LOW, _STRETCH_HIGH = -0.1, 1.1  # gamma and zeta: the rectified sigmoid reaches 0 and 1
 _WARM_UP = 0.2  # of the iterations before the regulariser starts
@@ -80,7 +81,8 @@ def learn_rounding(task: Reconstruction, weight: Tensor, scales: Tensor, options
     steps = weight / scales
     nearest = steps.round().clamp(-WEIGHT_MAX, WEIGHT_MAX)
     unit = task.error(nearest * scales)
-    up = _learn_up(task, steps, scales, unit.clamp(min=_SMALLEST), options)
+    with threads_for(min(options.batch_size, task.rows.shape[1]) * weight.numel()):
+        up = _learn_up(task, steps, scales, unit.clamp(min=_SMALLEST), options)
     learnt = (steps.floor() + up).clamp(-WEIGHT_MAX, WEIGHT_MAX)
     better = task.error(learnt * scales) < unit
     return torch.where(better[..., None], learnt, nearest)

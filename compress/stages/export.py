@@ -23,7 +23,7 @@ from compress.recipe.quantization import Scheme as SchemeName
 from compress.stages.context import Run, Step, execute_step
 from compress.stages.trained import Trained
 from compress.stages.tune import Tuned
-from compress.store import StageResult, file_sha256
+from compress.store import CHECKPOINT, StageResult, file_sha256
 from compress.targets import open_session
 from compress.types import Artifact, Json, TensorSpec
 
@@ -81,7 +81,14 @@ def export_model(
         if tuned:
             graph = finish(tuned.load(run), tuned.scheme)
         else:
-            graph = quantize(trained.load(run), example, scheme, calibration)
+            graph = quantize(
+                trained.load(run),
+                example,
+                scheme,
+                calibration,
+                checkpoint=folder / CHECKPOINT,
+                advance=stage.advance,
+            )
         with torch.no_grad():
             images = torch.from_numpy(run.task.test.images[:reference_images])
             np.save(folder / REFERENCE, graph.module(images).numpy())

@@ -9,11 +9,12 @@
 - `keys` says what a result depends on, `entries` keeps it, `files` writes and locks files safely.
 """
 
-from compress.store.entries import StageResult, Store
+from compress.store.entries import CHECKPOINT, StageResult, Store
 from compress.store.files import file_sha256, folder_lock, write_atomic
 from compress.store.keys import canonical_json, code_version, stage_key
 
 __all__ = [
+    "CHECKPOINT",
     "StageResult",
     "Store",
     "canonical_json",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
@@ -93,6 +95,41 @@ def test_repair_lowers_the_noise_and_keeps_every_scale(net: type[nn.Module]) -> 
         assert repaired < plain
         assert other.qparams == graph.qparams
         assert repaired == noise(model, scheme)[0]  # the same seed gives the same integers
+
+
+def test_a_killed_run_goes_on_to_the_same_integers(tmp_path: Path) -> None:
+    """Layer by layer: what is done is not learnt again, what the disk has spoilt is."""
+    torch.manual_seed(0)
+    model = with_statistics(Mobile(), IMAGES)
+    scheme = StaticInt8(rounding=LearntRounding(iterations=20, rows=200), bias_correction="calibrated")
+
+    def learn(stop: int = 100) -> tuple[list[int], Tensor]:
+        told: list[int] = []
+
+        def advance(done: int, total: int, layer: str) -> None:
+            assert done < total
+            assert layer
+            told.append(done)
+            if len(told) > stop:
+                raise KeyboardInterrupt
+
+        with contextlib.suppress(KeyboardInterrupt):
+            graph = quantize(model, IMAGES[:1], scheme, IMAGES, checkpoint=tmp_path, advance=advance)
+            return told, torch.cat([each.double().flatten() for each in graph.module.buffers()])
+        return told, torch.zeros(0)
+
+    expected = torch.cat([e.double().flatten() for e in quantize(model, IMAGES[:1], scheme, IMAGES).module.buffers()])
+    learn(stop=2)
+    assert len(list(tmp_path.iterdir())) == 2
+    spoilt = min(tmp_path.iterdir())
+    spoilt.write_bytes(spoilt.read_bytes()[:-1] + b"?")
+    told, integers = learn()
+    assert len(told) == len(list(tmp_path.iterdir())) - 1
+    assert told[-1] == len(told)
+    assert torch.equal(integers, expected)
+    again, integers = learn()
+    assert again == []
+    assert torch.equal(integers, expected)
 
 
 class Biasless(nn.Module):
