@@ -30,7 +30,7 @@ WARMUP = 10
 MOST_ROUNDS = 5
 """Of a latency: its interval comes from the spread between them. Fewer, where the inferences cannot be shared out."""
 MOST_VALUES = 1 << 26
-FORMATS: dict[str, Format] = {".onnx": "onnx", ".tflite": "tflite"}
+FORMATS: dict[str, Format] = {".onnx": "onnx", ".ort": "ort", ".tflite": "tflite"}
 
 _SCHEMES: Mapping[str, Precision] = {
     "float32": "float32",
@@ -66,7 +66,7 @@ def bench_file(
     """Audit a file and measure it on each target, on one random input.
 
     Args:
-        file: .onnx or .tflite, with one input.
+        file: .onnx, .ort or .tflite, with one input.
         targets: `host`, names of emulated cores, or addresses of devices.
         home: where the ARM64 runtimes are kept; installed there if a core is asked for.
         inferences: timed on the host and on devices.
@@ -83,7 +83,9 @@ def bench_file(
     targets = tuple(dict.fromkeys(targets))
     devices = _find_devices(targets, options or DeviceOptions(), timeout_s)
     if file.suffix not in FORMATS:
-        raise ModelError(f"{file}: suffix is {file.suffix or 'missing'}; expected .onnx or .tflite; {_advise(file)}")
+        raise ModelError(
+            f"{file}: suffix is {file.suffix or 'missing'}; expected .onnx, .ort or .tflite; {_advise(file)}"
+        )
     audit = audit_in_child(file)
     if not {"host", *devices} >= set(targets):
         arm64.install(home, lambda text: print(text, file=sys.stderr))
@@ -150,13 +152,32 @@ def _advise(file: Path) -> str:
 
 def _precision(audit: Json) -> Precision | Literal["mixed"]:
     """The scheme that such a file comes from: what its operators give, and in what most of its weights are stored."""
-    given, stored = audit["ops_by_dtype"], audit["weights_by_dtype"]
+    stored = audit["weights_by_dtype"]
+    if audit["format"] == "ort":
+        return _read_operators(audit["ops"]) or _read_weights(stored)
+    given = audit["ops_by_dtype"]
     if given and given.keys() <= {"int8", "uint8"}:
         return "static_int8"
     if "DynamicQuantizeLinear" in audit["ops"] or (audit["int8_ops"] and not given.keys() & {"int8", "uint8"}):
         return "dynamic_int8"
     if audit["int8_ops"]:
         return "mixed"
+    return _read_weights(stored)
+
+
+def _read_operators(ops: Json) -> Precision | Literal["mixed"] | None:
+    """The same of ONNX Runtime's own operators; None where none of them computes on integers."""
+    found = set(ops)
+    if {"DynamicQuantizeLinear", "DynamicQuantizeMatMul"} & found:
+        return "dynamic_int8"
+    if "MatMulNBits" in found:
+        return "weight_only_int4"
+    if not any(each.startswith(("QLinear", "QGemm")) for each in found):
+        return None
+    return "mixed" if {"Conv", "FusedConv", "Gemm", "FusedGemm", "MatMul", "FusedMatMul"} & found else "static_int8"
+
+
+def _read_weights(stored: Json) -> Precision | Literal["mixed"]:
     return _SCHEMES.get(max(stored, key=stored.__getitem__, default="float32"), "mixed")
 
 

@@ -185,7 +185,7 @@ def verify(folder: RunFolder) -> None:
 
 @app.command()
 def bench(
-    file: Annotated[Path, typer.Argument(help="A model file, .onnx or .tflite.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="A model file, .onnx, .ort or .tflite.", show_default=False)],
     target: Annotated[
         list[str] | None,
         typer.Option(

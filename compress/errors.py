@@ -4,7 +4,8 @@
     ├── RecipeError                2   the recipe or the command line is wrong
     ├── DataError                  3   the data set is missing, corrupt or unusable
     ├── ModelError                 3   a model or a model file is unusable
-    │   └── InstructionError       3   it, or its runtime, needs an instruction that the target's processor lacks
+    │   ├── InstructionError       3   it, or its runtime, needs an instruction that the target's processor lacks
+    │   └── SchemeError            3   it is sound, and a scheme does not suit it
     ├── ToolError                  4   a tool, a package or a permission is missing
     │   └── ConnectionLost         4   a device was reached, and then no more
     ├── NoVerdictError             5   the run ended without a verdict
@@ -51,6 +52,10 @@ class ModelError(CompressError):
 
 class InstructionError(ModelError):
     """Running a model file ended in an illegal instruction: the target's processor lacks what the runtime executes."""
+
+
+class SchemeError(ModelError):
+    """A scheme of quantisation does not suit the model: that follows from both alone, and would be found again."""
 
 
 class ToolError(CompressError):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import numpy_helper
+from rich.console import Console
 
 from compress.bench import Bench, bench_file
+from compress.bench_print import print_bench
 from compress.errors import ModelError
 from tests.targets.tiny_models import write_onnx
 
@@ -25,6 +29,22 @@ def test_as_many_inferences_as_were_asked_for_on_each_target_once(tmp_path: Path
     found = bench(write_onnx(tmp_path / "m.onnx"), inferences=inferences, targets=("host", "host"))
     (timed,) = found.measurements
     assert (timed.n, len(timed.samples), timed.details["rounds"]) == (inferences, inferences, rounds)
+
+
+def test_an_ort_file_is_measured_as_the_onnx_file_is(tmp_path: Path) -> None:
+    """Written by ONNX Runtime itself, for this machine."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "m.ort")
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    onnxruntime.InferenceSession(write_onnx(tmp_path / "m.onnx"), options, providers=["CPUExecutionProvider"])
+    found = bench(tmp_path / "m.ort")
+    (timed,) = found.measurements
+    assert (timed.metric, timed.n, timed.target) == ("latency_ms", 7, "host")
+    assert (found.artifact.format, found.artifact.precision) == ("ort", "float32")
+    console = Console(file=io.StringIO(), width=200)
+    print_bench(found, console, as_json=False)
+    assert "of ONNX Runtime's own operators" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "3 to 4 times as long" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_a_model_that_computes_nan_is_not_measured(tmp_path: Path) -> None:

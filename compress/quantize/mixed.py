@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from torch import Tensor, fx
 
-from compress.errors import ModelError
+from compress.errors import ModelError, SchemeError
 from compress.quantize.capture import constant_of, module_path
 from compress.quantize.integers import Observed, Written, write
 from compress.quantize.learner import Learner
@@ -58,7 +58,8 @@ def write_mixed(observed: Observed, scheme: MixedInt8, learner: Learner | None =
     """`write`, with layers left in float as the scheme says.
 
     Raises:
-        ModelError: a layer that is named does not exist, or no choice of layers keeps the budget.
+        ModelError: a layer that is named does not exist.
+        SchemeError: no choice of layers keeps the budget.
     """
     if scheme.exempt:
         nodes = find_layers(observed.plan, scheme.exempt)
@@ -79,7 +80,7 @@ def write_mixed(observed: Observed, scheme: MixedInt8, learner: Learner | None =
     if best.reach >= _HOPELESS:
         best = leave_fewest(dearest, attempt)
     if best.reach < 1:
-        raise ModelError(
+        raise SchemeError(
             f"mixed_int8 cannot keep {_budget(scheme)} on the calibration set: with {len(best.exempt)} of"
             f" {len(dearest)} layers in float, what else is rounded leaves {best.sqnr_db:.1f} dB and an agreement of"
             f" {best.agreement:.3f}; expected a budget below; lower it, or use float16"

@@ -68,7 +68,8 @@ def quantize(
 
     Raises:
         ModelError: torch.export refuses the model, its weights or activations are not finite, `scheme` trains, or it
-            exempts layers that do not exist or cannot keep its budget.
+            exempts layers that do not exist.
+        SchemeError: `scheme` does not suit the model, or cannot keep its budget.
         DataError: the calibration set says nothing, see `check_calibration`.
     """
     if isinstance(scheme, QATInt8):

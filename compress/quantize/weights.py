@@ -20,7 +20,7 @@ import torch
 import torch.ao.quantization.fx._decomposed  # registers torch.ops.quantized_decomposed
 from torch import Tensor, fx
 
-from compress.errors import ModelError
+from compress.errors import SchemeError
 from compress.quantize import parameters
 from compress.quantize.capture import add_constant, constant_of, drop_unused, module_path
 from compress.quantize.schemes import DynamicInt8, WeightOnlyInt4, WeightScheme
@@ -48,7 +48,7 @@ def store_weights(graph: fx.GraphModule, scheme: WeightScheme) -> tuple[dict[str
         and (where, reason) of every layer with weights, for DynamicInt8 every matrix product too, that stays in float.
 
     Raises:
-        ModelError: nothing in the model can be stored so, or DynamicInt8 is asked for a model made of convolutions.
+        SchemeError: nothing in the model can be stored so, or DynamicInt8 is asked for a model made of convolutions.
     """
     if isinstance(scheme, DynamicInt8):
         _refuse_convolutional(graph)
@@ -71,7 +71,7 @@ def store_weights(graph: fx.GraphModule, scheme: WeightScheme) -> tuple[dict[str
             if isinstance(scheme, DynamicInt8) and node.target is aten.linear.default:
                 node.update_arg(0, _dynamic(graph, cast(fx.Node, node.args[0]), node))
     if not table:
-        raise ModelError(
+        raise SchemeError(
             f"{scheme.precision} finds no linear or embedding layer with constant weights of a fitting size; expected "
             "a transformer or a perceptron; use static_int8 for a convolutional model, or float16"
         )
@@ -118,7 +118,7 @@ def _refuse_convolutional(graph: fx.GraphModule) -> None:
     convolutions = [node for node in work if node.target in _CONVOLUTIONS]
     share = sum(work[node] for node in convolutions) / max(sum(work.values()), 1)
     if share > 0.5:
-        raise ModelError(
+        raise SchemeError(
             f"dynamic_int8: {module_path(convolutions[0])} and {len(convolutions) - 1} more convolutions do "
             f"{100 * share:.0f} % of the multiply-accumulates; expected linear layers to do most, because with ranges "
             "found at run time a convolution is slower than in float32; use static_int8, or float16"

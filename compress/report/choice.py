@@ -18,26 +18,29 @@ def choice_table(lookup: Lookup) -> Table:
     found = lookup.results.provenance.get("choice")
     candidates = found["candidates"] if found else ()
     cores = sorted({core for each in candidates for core in each["instructions"]})
+    phones = sorted({phone for each in candidates for phone in each["predicted_ms"]})
     columns = (
         Column(key="scheme", title="Scheme", numeric=False),
         Column(key="format", title="Format", numeric=False),
         Column(key="verdict", title="Choice", numeric=False),
         Column(key="accuracy", title="Validation accuracy"),
         Column(key="size", title="Size"),
+        *(Column(key=phone, title=f"Predicted {phone}") for phone in phones),
         *(Column(key=core, title=f"Instructions {core}") for core in cores),
         Column(key="reason", title="Reason", numeric=False),
     )
-    rows = tuple(row for each in candidates for row in _rows(each, cores))
+    rows = tuple(row for each in candidates for row in _rows(each, phones, cores))
     return Table(columns=columns, rows=rows, notes=(_reading(found),) if found else (), missing="Nothing was chosen.")
 
 
-def _rows(each: Json, cores: Sequence[str]) -> list[tuple[Cell, ...]]:
+def _rows(each: Json, phones: Sequence[str], cores: Sequence[str]) -> list[tuple[Cell, ...]]:
     settings = {key: value for key, value in each["config"].items() if key not in ("scheme", "train")}
     name = cell(each["name"], ", ".join(f"{key}: {_written(value)}" for key, value in settings.items()))
     verdict = cell(each["verdict"], tone=_TONES.get(each["verdict"], ""))
     formats: list[str | None] = [*sorted(each["accuracy"])]
     rows = []
     for fmt in formats or [None]:
+        predicted = [each["predicted_ms"].get(phone, {}).get(fmt) for phone in phones]
         counted = [each["instructions"].get(core, {}).get(fmt) for core in cores]
         rows.append(
             (
@@ -46,6 +49,7 @@ def _rows(each: Json, cores: Sequence[str]) -> list[tuple[Cell, ...]]:
                 verdict,
                 cell(exact(each["accuracy"][fmt], "fraction")) if fmt else NOTHING,
                 cell(brief(each["size_bytes"][fmt], "bytes")) if fmt else NOTHING,
+                *(NOTHING if number is None else cell(brief(number, "ms")) for number in predicted),
                 *(NOTHING if number is None else cell(brief(number, "count")) for number in counted),
                 cell(each["reason"]),
             )
@@ -57,8 +61,9 @@ def _reading(found: Json) -> str:
     limits = dict.fromkeys(_limit(Budget(**each)) for each in found["limits"])
     return (
         f"Accuracy on {found['images']:,} images of the validation split, on the host; no test image took part."
-        f" Limits there: {'; '.join(limits)}. A scheme costs the geometric mean, over cores and formats, of its"
-        " instructions as a multiple of float32's, or of its bytes where none were counted; within 1 % it is the same."
+        f" Limits there: {'; '.join(limits)}. A scheme costs the geometric mean, over phones and formats, of its"
+        " predicted latency as a multiple of float32's; where no phone is named, over cores, of its instructions; where"
+        " none were counted, of its bytes. Within 1 % it is the same."
     )
 
 

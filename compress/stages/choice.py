@@ -1,8 +1,9 @@
 """Which of the schemes that `auto` tried is the best, and why, in words. Nothing is run here; choose.py does.
 
-- A scheme costs the geometric mean, over all cores and formats, of its instructions as a multiple of float32's.
+- A scheme costs the geometric mean, over all phones and formats, of its predicted latency as a multiple of float32's.
+- Where no phone is named, over all cores and formats, of its instructions; where none were counted, of its bytes.
 - Costs within 1 % are equal, because ONNX Runtime's counts vary; then bytes decide, and then the order below.
-- Where nothing was counted, bytes are the cost.
+- Where none keeps the limits: of those that are accurate enough the one that breaks them least, else the most accurate.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from compress.types import Json
 
@@ -34,6 +35,14 @@ _MENDING = (REPAIRED, "mixed_int8", "qat_int8")
 _FORMATS = {"onnx": "ONNX", "tflite": "TFLite"}
 
 
+class Broken(NamedTuple):
+    """A limit that is broken, in words, and by what share of it."""
+
+    metric: str
+    words: str
+    excess: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tried:
     """What became of one scheme.
@@ -42,7 +51,9 @@ class Tried:
     config: the recipe's entry that makes it.
     accuracy, size_bytes: format -> of its file; the accuracy is that on the validation split, on the host.
     instructions: core -> format -> of one inference.
-    broken: metric and words of each limit that it breaks.
+    predicted_ms: phone -> format -> of one inference.
+    broken: each limit that it breaks.
+    unjudged: each limit that nothing before the choice could judge.
     refused: why it could not be made or run; empty where it was measured.
     left_out: why it was not tried; empty where it was.
     """
@@ -52,7 +63,9 @@ class Tried:
     accuracy: Mapping[str, float] = field(default_factory=dict)
     size_bytes: Mapping[str, int] = field(default_factory=dict)
     instructions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    broken: tuple[tuple[str, str], ...] = ()
+    predicted_ms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    broken: tuple[Broken, ...] = ()
+    unjudged: tuple[str, ...] = ()
     refused: str = ""
     left_out: str = ""
 
@@ -63,25 +76,35 @@ class Tried:
 
     @property
     def keeps(self) -> bool:
-        """Whether it can be chosen and keeps all limits."""
+        """Whether it can be chosen and keeps all limits that could be judged."""
         return self.measured and not self.broken
 
     @property
+    def accurate(self) -> bool:
+        """Whether it can be chosen and breaks no limit on accuracy."""
+        return self.measured and not any(each.metric in ACCURACY for each in self.broken)
+
+    @property
+    def limits(self) -> str:
+        """Which limits are meant where it is said to keep them."""
+        return "the limits that could be judged" if self.unjudged else "the limits"
+
+    @property
     def verdict(self) -> str:
-        """In two words or three."""
+        """In a few words."""
         if not self.measured:
             return "not tried" if self.left_out else "refused"
-        return "breaks a limit" if self.broken else "keeps the limits"
+        return "breaks a limit" if self.broken else f"keeps {self.limits}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
     """What a scheme needs, as a multiple of float32's.
 
-    places: each core and format, such as `on cortex-a53 in ONNX` -> the multiple there; at least one.
+    places: each phone or core and format, such as `on cortex-a53 in ONNX` -> the multiple there; at least one.
     """
 
-    what: Literal["instructions", "bytes"]
+    what: Literal["predicted milliseconds", "instructions", "bytes"]
     places: Mapping[str, float]
 
     @property
@@ -107,20 +130,25 @@ class Cost:
 
 def find_cost(each: Tried, float32: Tried) -> Cost:
     """What a scheme that was measured costs."""
-    counted = {
-        f"on {core} in {_FORMATS[fmt]}": number / float32.instructions[core][fmt]
-        for core, numbers in each.instructions.items()
-        for fmt, number in numbers.items()
-        if fmt in float32.instructions.get(core, {})
-    }
-    if counted:
+    if predicted := _divide(each.predicted_ms, float32.predicted_ms):
+        return Cost(what="predicted milliseconds", places=predicted)
+    if counted := _divide(each.instructions, float32.instructions):
         return Cost(what="instructions", places=counted)
     stored = {f"in {_FORMATS[fmt]}": size / float32.size_bytes[fmt] for fmt, size in each.size_bytes.items()}
     return Cost(what="bytes", places=stored)
 
 
+def _divide(found: Mapping[str, Mapping[str, float]], float32: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    return {
+        f"on {place} in {_FORMATS[fmt]}": number / float32[place][fmt]
+        for place, numbers in found.items()
+        for fmt, number in numbers.items()
+        if fmt in float32.get(place, {})
+    }
+
+
 def pick(tried: Sequence[Tried]) -> Tried:
-    """The one that costs least of those that keep the limits; where none does, the most accurate.
+    """The one that costs least of those that keep the limits; where none does, see the top of this file.
 
     Args:
         tried: float32 first; it was measured, or died on a core.
@@ -128,6 +156,8 @@ def pick(tried: Sequence[Tried]) -> Tried:
     measured = [each for each in tried if each.measured]
     keeping = [each for each in measured if each.keeps]
     if not keeping:
+        if accurate := [each for each in measured if each.accurate]:
+            return min(accurate, key=lambda each: max(broken.excess for broken in each.broken))
         return max(measured or tried[:1], key=lambda each: min(each.accuracy.values()))
     costs = [find_cost(each, tried[0]).ratio for each in keeping]
     cheap = [each for each, cost in zip(keeping, costs, strict=True) if cost <= min(costs) * EQUAL]
@@ -151,9 +181,9 @@ def find_reason_to_skip(name: str, tried: Sequence[Tried]) -> str:
         return "it is static_int8 with other integers, and that was refused"
     if enough := next((each for each in tried if each.keeps and each.name in ("static_int8", REPAIRED)), None):
         return f"it would only be more accurate, and {enough.name} keeps the limits"
-    if lost := next((words for metric, words in static.broken if metric not in ACCURACY), None):
+    if lost := next((each.words for each in static.broken if each.metric not in ACCURACY), None):
         return f"it mends accuracy alone, and of static_int8 {lost}"
-    if name != "qat_int8" and any(metric in ACCURACY for metric, _ in float32.broken):
+    if name != "qat_int8" and float32.measured and not float32.accurate:
         return "it comes nearer to float32, which breaks a limit on accuracy itself"
     accurate = dataclasses.replace(static, broken=())
     rival = pick([*tried, accurate])
@@ -168,11 +198,11 @@ def give_reason(each: Tried, chosen: Tried, tried: Sequence[Tried]) -> str:
     if not each.measured:
         return each.left_out or each.refused
     if each.broken:
-        broken = "; ".join(words for _, words in each.broken)
-        return f"the most accurate, for none keeps the limits: {broken}" if each is chosen else broken
+        broken = "; ".join(limit.words for limit in each.broken)
+        return f"{_least_evil(each)}, for none keeps all limits: {broken}" if each is chosen else broken
     cost, least = find_cost(each, tried[0]), find_cost(chosen, tried[0])
     if each is chosen:
-        return "the cheapest that keeps the limits" + ("" if each is tried[0] else f": {cost}")
+        return f"the cheapest that keeps {each.limits}" + ("" if each is tried[0] else f": {cost}")
     if cost.ratio > least.ratio * EQUAL and each is tried[0]:
         return f"{chosen.name} needs less: {least}"
     if cost.ratio > least.ratio * EQUAL:
@@ -185,13 +215,21 @@ def give_reason(each: Tried, chosen: Tried, tried: Sequence[Tried]) -> str:
 def conclude(chosen: Tried, tried: Sequence[Tried]) -> tuple[str, ...]:
     """The choice in a sentence, and one for each int8 that is accurate enough and loses to float32 somewhere."""
     if chosen.broken or not chosen.measured:
-        why = chosen.refused or "; ".join(words for _, words in chosen.broken)
-        return (f"auto chose {chosen.name}, the most accurate, for no scheme keeps the limits: {why}.",)
+        why = chosen.refused or "; ".join(limit.words for limit in chosen.broken)
+        return (f"auto chose {chosen.name}, {_least_evil(chosen)}, for no scheme keeps all limits: {why}.",)
     keeping = [each for each in tried if each.keeps]
     among = f"the cheapest of {len(keeping)} schemes that keep" if len(keeping) > 1 else "which alone keeps"
+    later = f"Whether it keeps {', '.join(chosen.unjudged)}, the verdict says: nothing could tell before the choice."
     cost = "" if chosen is tried[0] else f": {find_cost(chosen, tried[0])}"
     losses = (_tell_loss(each, chosen, tried[0]) for each in keeping if "int8" in each.name)
-    return (f"auto chose {chosen.name}, {among} the limits{cost}.", *filter(None, losses))
+    return (
+        f"auto chose {chosen.name}, {among} {chosen.limits}{cost}.",
+        *filter(None, (later if chosen.unjudged else "", *losses)),
+    )
+
+
+def _least_evil(chosen: Tried) -> str:
+    return "which breaks them least" if chosen.accurate else "the most accurate"
 
 
 def _tell_loss(each: Tried, chosen: Tried, float32: Tried) -> str:

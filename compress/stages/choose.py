@@ -18,9 +18,11 @@ from compress.progress import Stage
 from compress.recipe import QuantizeConfig
 from compress.stages.context import Run, Step, execute_step
 from compress.stages.emulate import find_runtimes
+from compress.stages.limits import read_limits
+from compress.stages.predict import find_phones
 from compress.stages.provenance import LIBRARIES
 from compress.stages.trained import Trained
-from compress.stages.trials import Trials, read_limits
+from compress.stages.trials import Trials
 from compress.stages.tune import Tuned
 from compress.targets import arm64
 from compress.types import Json
@@ -79,15 +81,16 @@ def choose_scheme(
         student=student,
         tuned=tuned,
         cores=run.recipe.benchmark.arm64.cores if run.recipe.benchmark.arm64 else (),
+        phones=find_phones(run),
         limits=read_limits(run.recipe, entry),
     )
-    if not trials.cores:
-        return _choose(run, trials, "auto chose by bytes: the recipe measures no ARM64 core.")
+    if not trials.cores and not trials.phones:
+        return _choose(run, trials, "auto chose by bytes: the recipe measures no ARM64 core and names no phone.")
     try:
         return _choose(run, trials)
     except ToolError as error:  # one that is not the emulator's comes again
         why = f"auto chose by bytes, for ARM64 was not measured: {error}."
-        return _choose(run, dataclasses.replace(trials, cores=()), why)
+        return _choose(run, dataclasses.replace(trials, cores=(), phones=()), why)
 
 
 def settle(entries: Sequence[QuantizeConfig], tuned: Sequence[Tuned], choice: Choice | None) -> tuple[Settled, ...]:
@@ -103,7 +106,7 @@ def _choose(run: Run, trials: Trials, without_cores: str = "") -> Choice:
     models = {"teacher": trials.teacher, "student": trials.student}
     inputs = {name: model.sha256 for name, model in models.items()}
     inputs |= {split.name: split.sha256 for split in (run.task.calibration, run.task.validation)}
-    if trials.cores and run.world.leads:
+    if (trials.cores or trials.phones) and run.world.leads:
         find_runtimes(run)
         inputs["installation"] = arm64.fingerprint(run.home)
     if trials.tuned:
@@ -117,6 +120,7 @@ def _choose(run: Run, trials: Trials, without_cores: str = "") -> Choice:
             "formats": list(run.recipe.formats),
             "limits": [dataclasses.asdict(limit) for limit in trials.limits],
             "cores": list(trials.cores),
+            "phones": [repr(phone) for phone in trials.phones],
             "processor": machine_facts()["processor"],
         },
         inputs=inputs,

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from compress.errors import SchemeError
 from compress.export import export
 from compress.export.audit import audit_in_child
 from compress.progress import Stage
-from compress.quantize import Scheme, finish, quantize
+from compress.quantize import QuantizedGraph, Scheme, finish, quantize
 from compress.recipe import artifact_name
 from compress.recipe.quantization import FileFormat
 from compress.recipe.quantization import Scheme as SchemeName
@@ -27,7 +28,7 @@ from compress.store import CHECKPOINT, StageResult, file_sha256
 from compress.targets import open_session
 from compress.types import Artifact, Json, TensorSpec
 
-REFERENCE, QUANTIZATION = "reference.npy", "quantization.json"
+REFERENCE, QUANTIZATION, REFUSAL = "reference.npy", "quantization.json", "refusal.json"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,24 +72,20 @@ def export_model(
         reference_images: on how many test images torch computes what the files are held against.
         tuned: the weights that were trained for the scheme, where it trains.
         called: what the recipe calls the scheme, where that is not its own name.
+
+    Raises:
+        SchemeError: it does not suit the model; that is kept as files would be, for it may take minutes to find out.
     """
     role: Literal["teacher", "student"] = "teacher" if trained.role == "teacher" else "student"
     files = {fmt: f"model.{fmt}" for fmt in run.recipe.formats}  # no role: two roles may share a result
 
     def make(folder: Path, stage: Stage) -> None:
         example = torch.from_numpy(run.task.calibration.images[:1])
-        calibration = torch.from_numpy(run.task.calibration.images)
-        if tuned:
-            graph = finish(tuned.load(run), tuned.scheme)
-        else:
-            graph = quantize(
-                trained.load(run),
-                example,
-                scheme,
-                calibration,
-                checkpoint=folder / CHECKPOINT,
-                advance=stage.advance,
-            )
+        try:
+            graph = _quantize(run, trained, scheme, tuned, folder / CHECKPOINT, stage)
+        except SchemeError as error:
+            (folder / REFUSAL).write_text(json.dumps(str(error)))
+            return
         with torch.no_grad():
             images = torch.from_numpy(run.task.test.images[:reference_images])
             np.save(folder / REFERENCE, graph.module(images).numpy())
@@ -99,12 +96,27 @@ def export_model(
             export(graph.module, scheme.precision, fmt, folder / name, example)
 
     def summarize(folder: Path) -> str:
+        if (folder / REFUSAL).exists():
+            return "refused"
         return ", ".join(f"{fmt} {(folder / name).stat().st_size:,} bytes" for fmt, name in files.items())
 
     step = _describe_step(run, trained, scheme, reference_images, tuned, title=f"export {role} {scheme.precision}")
     result = execute_step(run, step, make, summarize)
+    if REFUSAL in result.files:
+        raise SchemeError(json.loads((result.path / REFUSAL).read_text()))
     names = {fmt: artifact_name(role, called or scheme.precision, fmt) for fmt in files}
     return tuple(_collect(run, trained, scheme, result, fmt, name, files[fmt]) for fmt, name in names.items())
+
+
+def _quantize(
+    run: Run, trained: Trained, scheme: Scheme, tuned: Tuned | None, checkpoint: Path, stage: Stage
+) -> QuantizedGraph:
+    if tuned:
+        return finish(tuned.load(run), tuned.scheme)
+    calibration = torch.from_numpy(run.task.calibration.images)
+    return quantize(
+        trained.load(run), calibration[:1], scheme, calibration, checkpoint=checkpoint, advance=stage.advance
+    )
 
 
 def _describe_step(

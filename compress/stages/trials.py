@@ -2,7 +2,8 @@
 
 Every scheme goes through the stages of one that a recipe names, so each is made and measured once, a killed run goes
 on, and what is chosen is there already. The gate judges the recipe's budgets, on validation images in place of test
-images. What those cannot tell (latencies, devices, outputs on a core) is left to the verdict of the run.
+images. What those cannot tell (latencies that are measured, devices, outputs on a core) is left to the verdict of the
+run, and said to be.
 """
 
 from __future__ import annotations
@@ -11,55 +12,41 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import NamedTuple
 
 from compress.errors import ModelError, ToolError
 from compress.gate import judge
 from compress.measure.accuracy import score, score_drop
 from compress.quantize import Float32, Scheme
-from compress.recipe import QuantizeConfig, Recipe, artifact_name
-from compress.recipe.budget_rules import limits_accuracy
-from compress.stages.choice import ACCURACY, SCHEMES, Tried, conclude, find_reason_to_skip, give_reason, pick
+from compress.recipe import QuantizeConfig, artifact_name
+from compress.recipe.budget_rules import PREDICTED, limits_accuracy
+from compress.stages.choice import SCHEMES, Tried, conclude, find_reason_to_skip, give_reason, pick
 from compress.stages.context import Run
 from compress.stages.elsewhere import measure_counts
-from compress.stages.emulate import Counted, FailedOnCore, count, explain_failure
+from compress.stages.emulate import Counted, count, explain_failure
 from compress.stages.evaluate import host_outputs
 from compress.stages.export import Exported, export_model
+from compress.stages.limits import describe_broken, name_limit
 from compress.stages.measurements import OnHost, compare_formats, measure_file, read_outputs
+from compress.stages.predict import PlacedPhone, predict_before_test
 from compress.stages.schemes import read_scheme
 from compress.stages.trained import Trained
 from compress.stages.tune import Tuned
-from compress.types import METRICS, Budget, Json, Measurement, Verdict
-from compress.units import decimals, exact
+from compress.types import Budget, Json, Measurement, Verdict
 
-_COUNTED = ("instructions", "executed_macs")
-_OF_FILES = ("size_bytes", "parameters", "macs", "int8_op_share", "conversions", "transposes")
+_EMULATED = ("instructions", "executed_macs", PREDICTED)
 _TRAINS_LAST = "it trains the student on, after all others were tried"
 _MAY_NOT_TRAIN = "it would train the student on, which this entry does not allow; add train to it"
 
 
-def read_limits(recipe: Recipe, entry: QuantizeConfig) -> tuple[Budget, ...]:
-    """The recipe's budgets on the entry's files, of those that can be judged before the test, and the entry's own."""
-    names = [artifact_name("student", entry.scheme, each) for each in recipe.formats]
-    limits = [
-        dataclasses.replace(budget, line=None)
-        for budget in recipe.budgets
-        if budget.metric in (*ACCURACY, *_OF_FILES, *_COUNTED) and any(fnmatchcase(n, budget.artifact) for n in names)
-    ]
-    if entry.accuracy_drop is not None:
-        limits += [Budget(metric="accuracy_drop", artifact=name, at_most=entry.accuracy_drop) for name in names]
-    return tuple(limits)
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Measured:
-    """The files of one scheme, one a format, and what is known of them."""
+    """The files of one scheme, one a format, and what is known of them; `failed` says of one why it ran nowhere."""
 
     exported: tuple[Exported, ...]
     host: tuple[OnHost, ...]
     counted: tuple[Counted, ...] = ()
-    failed: tuple[FailedOnCore, ...] = ()
+    failed: str = ""
     measurements: tuple[Measurement, ...]
 
 
@@ -79,6 +66,7 @@ class Trials:
     student: trained in float.
     tuned: the student trained on for int8, if it was.
     cores: that count instructions.
+    phones: that latencies are predicted for.
     limits: that the files must keep.
     """
 
@@ -88,6 +76,7 @@ class Trials:
     student: Trained
     tuned: Tuned | None
     cores: tuple[str, ...]
+    phones: tuple[PlacedPhone, ...]
     limits: tuple[Budget, ...]
 
     def execute(self) -> Json:
@@ -102,9 +91,9 @@ class Trials:
             ModelError: the student cannot be exported or run in float32.
             ToolError: a core cannot be emulated, or this machine was too slow for a file there.
         """
-        relative = any(limit.relative_to and limit.metric in _COUNTED for limit in self.limits)
-        teacher = self._measure(self._export(self.teacher, Float32()), self.cores if relative else ())
-        float32 = self._measure(self._export(self.student, Float32()), self.cores, teacher)
+        relative = any(limit.relative_to and limit.metric in _EMULATED for limit in self.limits)
+        teacher = self._measure(self._export(self.teacher, Float32()), emulates=relative)
+        float32 = self._measure(self._export(self.student, Float32()), teacher)
         known = _Known(teacher, float32)
         tried: list[Tried] = []
         for name in SCHEMES:
@@ -149,44 +138,69 @@ class Trials:
     def _make(self, one: Tried, teacher: _Measured) -> _Measured:
         config = QuantizeConfig.model_validate_json(json.dumps(one.config))
         exported = self._export(self.student, read_scheme(config), self.tuned if config.train else None)
-        return self._measure(exported, self.cores, teacher)
+        return self._measure(exported, teacher)
 
     def _export(self, trained: Trained, scheme: Scheme, tuned: Tuned | None = None) -> tuple[Exported, ...]:
         images = min(self.run.recipe.verify.images, len(self.run.task.test))  # as the run will ask for what is chosen
         return export_model(self.run, trained, scheme, images, tuned)
 
     def _measure(
-        self, exported: tuple[Exported, ...], cores: Sequence[str], teacher: _Measured | None = None
+        self, exported: tuple[Exported, ...], teacher: _Measured | None = None, *, emulates: bool = True
     ) -> _Measured:
         split = self.run.task.validation
         host = tuple(read_outputs(each, host_outputs(self.run, each, split), split.name) for each in exported)
-        counted, failed = count(self.run, cores, exported, split) if cores else ((), ())
-        for each in failed:
-            if each.why is None:  # not kept: a choice that a busy machine made would be taken from the store for ever
-                raise ToolError(each.line)
+        counted, failed, predicted = self._emulate(exported) if emulates else ((), "", ())
         found = [m for each in exported for m in measure_file(each)]
         found += [m for each in host for m in score(each.predictions, split.labels)]
         if teacher is not None:
             for mine, its in zip(host, teacher.host, strict=True):
                 found.append(score_drop(mine.predictions, its.predictions, split.labels))
         found += compare_formats(host)
-        found += [m for each in counted for m in measure_counts(each)]
+        found += [*predicted, *(m for each in counted for m in measure_counts(each))]
         return _Measured(exported=exported, host=host, counted=counted, failed=failed, measurements=tuple(found))
+
+    def _emulate(self, exported: tuple[Exported, ...]) -> tuple[tuple[Counted, ...], str, tuple[Measurement, ...]]:
+        """Counts, why a file does not run on a core, and predictions.
+
+        Raises:
+            ToolError: a core cannot be emulated, or this machine was too slow: a choice that a busy machine made would
+                be taken from the store for ever.
+        """
+        split = self.run.task.validation
+        counted, failed = count(self.run, self.cores, exported, split) if self.cores else ((), ())
+        for each in failed:
+            if each.why is None:
+                raise ToolError(each.line)
+        if failed or not self.phones:
+            return counted, failed[0].line if failed else "", ()
+        try:
+            return counted, "", predict_before_test(self.run, exported, split)
+        except ModelError as error:
+            if explain_failure("the phone's core", error) is None:
+                raise ToolError(str(error)) from error
+            return counted, str(error), ()
 
     def _fill_in(self, one: Tried, found: _Measured, known: _Known) -> Tried:
         instructions: dict[str, dict[str, int]] = {}
         for each in found.counted:
             instructions.setdefault(each.core, {})[each.exported.artifact.format] = each.counts["instructions"]
         files = [each.artifact for each in found.exported]
+        formats = {file.sha256: file.format for file in files}
+        predicted: dict[str, dict[str, float]] = {}
+        for m in found.measurements:
+            if m.metric == PREDICTED:
+                predicted.setdefault(m.target, {})[formats[m.artifact]] = m.value
         accuracy = {m.artifact: m.value for m in found.measurements if m.metric == "accuracy"}
-        failed = [verdict for verdict in self._judge(found, known) if verdict.status == "FAIL"]
+        verdicts = self._judge(found, known)
         return dataclasses.replace(
             one,
             accuracy={file.format: accuracy[file.sha256] for file in files},
             size_bytes={file.format: file.size_bytes for file in files},
             instructions=instructions,
-            broken=tuple((verdict.budget.metric, _describe(verdict)) for verdict in failed),
-            refused=found.failed[0].line if found.failed else "",
+            predicted_ms=predicted,
+            broken=tuple(describe_broken(each) for each in verdicts if each.status == "FAIL"),
+            unjudged=tuple(dict.fromkeys(name_limit(each.budget) for each in verdicts if each.status == "MISSING")),
+            refused=found.failed,
         )
 
     def _judge(self, found: _Measured, known: _Known) -> list[Verdict]:
@@ -212,16 +226,3 @@ class Trials:
             if verdict.value is not None and limits_accuracy(verdict.budget, names)
         ]
         return max(1 - min(room, default=0.0), 0.01)
-
-
-def _describe(verdict: Verdict) -> str:
-    """`accuracy_drop 0.0312 of student-auto.onnx is above 0.0050`."""
-    assert verdict.value is not None
-    budget = verdict.budget
-    unit = "ratio" if budget.relative_to is not None else METRICS[budget.metric]
-    digits = decimals(unit, verdict.value - verdict.limit, verdict.limit)
-    value, limit = (exact(number, unit, digits) for number in (verdict.value, verdict.limit))
-    where = f" on {budget.target}" if budget.target else ""
-    where += f" relative to {budget.relative_to}" if budget.relative_to else ""
-    side = "above" if budget.at_most is not None else "below"
-    return f"{budget.metric} {value} of {verdict.artifact}{where} is {side} {limit}"

@@ -109,7 +109,7 @@ def test_what_is_accurate_enough_is_exported_and_passes(strict: Ran) -> None:
     assert {verdict.artifact: verdict.status for verdict in strict.results.verdicts}["student-auto.onnx"] == "PASS"
     assert strict.results.notes == (
         "auto chose float32, which alone keeps the limits.",
-        "auto chose by bytes: the recipe measures no ARM64 core.",
+        "auto chose by bytes: the recipe measures no ARM64 core and names no phone.",
     )
     assert all(note in strict.shown for note in strict.results.notes)
 
@@ -127,6 +127,13 @@ def test_every_scheme_has_its_verdict_and_its_reason(strict: Ran) -> None:
     for name in ("static_int8", "qat_int8"):
         lost = found["float32"]["accuracy"]["onnx"] - found[name]["accuracy"]["onnx"]
         assert found[name]["reason"] == f"accuracy_drop {lost:.4f} of student-auto.onnx is above 0.0500"
+
+
+def test_a_refusal_is_kept_as_files_are(strict: Ran) -> None:
+    """It was met before training for int8 and after it; the second time it cost nothing."""
+    lines = [line for line in strict.shown.splitlines() if line.startswith("✓ export student mixed_int8")]
+    assert [line.endswith("(cached) · refused") for line in lines] == [False, True]
+    assert all(line.endswith("refused") for line in lines)
 
 
 def test_accuracy_is_that_on_the_validation_split(strict: Ran) -> None:
@@ -216,19 +223,19 @@ def test_what_a_busy_machine_could_not_count_is_not_held_against_a_scheme_tomorr
 
 
 @pytest.mark.usefixtures("made_up")
-def test_budgets_that_no_scheme_keeps_end_in_the_most_accurate_and_a_failed_gate(folder: Path) -> None:
+def test_budgets_that_no_scheme_keeps_end_in_what_breaks_them_least_and_a_failed_gate(folder: Path) -> None:
     small = {"metric": "size_bytes", "artifact": "*-auto.*", "at_most": 0.4, "relative_to": "teacher-float32.*"}
     fast = {"metric": "instructions", "artifact": "*-auto.*", "target": CORE, "at_most": 1.2}
     ran = execute(folder, "auto", cores=(CORE,), budgets=(small, {**fast, "relative_to": "teacher-float32.*"}))
     found = ran.candidates
-    assert ran.choice["chosen"] == "float32"
+    assert ran.choice["chosen"] == "static_int8"
     assert (
         "size_bytes 1.0000 of student-auto.onnx relative to teacher-float32.* is above 0.4000"
         in found["float32"]["reason"]
     )
     assert f"instructions 1.4000 of student-auto.onnx on {CORE} relative to" in found["static_int8"]["reason"]
-    assert "auto chose float32, the most accurate, for no scheme keeps the limits" in ran.shown
-    assert "FAIL" in {verdict.status for verdict in ran.results.verdicts if verdict.budget.metric == "size_bytes"}
+    assert "auto chose static_int8, which breaks them least, for no scheme keeps all limits" in ran.shown
+    assert "PASS" not in {verdict.status for verdict in ran.results.verdicts if verdict.budget.metric == "instructions"}
 
 
 @pytest.mark.usefixtures("few")

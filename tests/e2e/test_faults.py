@@ -133,7 +133,7 @@ def test_an_output_folder_that_cannot_be_written(compress, tmp_path: Path) -> No
         ("page.tflite", b"<!DOCTYPE html><html><body>404</body></html>", 3, "web page"),
         ("noise.onnx", bytes(range(256)) * 8, 3, "noise.onnx"),
         ("noise.tflite", bytes(range(256)) * 8, 3, "noise.tflite"),
-        ("model.pt", b"x", 3, "expected .onnx or .tflite"),
+        ("model.pt", b"x", 3, "expected .onnx, .ort or .tflite"),
     ],
 )
 def test_bench_on_what_is_no_model(compress, tmp_path: Path, name: str, content: bytes, code: int, part: str) -> None:

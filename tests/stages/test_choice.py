@@ -18,7 +18,17 @@ from compress.quantize import (
     WeightOnlyInt8,
 )
 from compress.recipe import QuantizeConfig
-from compress.stages.choice import REPAIRED, SCHEMES, Tried, conclude, find_cost, find_reason_to_skip, give_reason, pick
+from compress.stages.choice import (
+    REPAIRED,
+    SCHEMES,
+    Broken,
+    Tried,
+    conclude,
+    find_cost,
+    find_reason_to_skip,
+    give_reason,
+    pick,
+)
 from compress.stages.schemes import read_scheme
 
 CORES = ("cortex-a53", "cortex-a76")
@@ -40,7 +50,7 @@ def tried(name: str, *counts: int, kb: int = 100, accuracy: float = 0.9, **field
 
 FLOAT32 = tried("float32", 1000, 1000, 1000, 1000, kb=400)
 FLOAT16 = tried("float16", 1002, 1000, 1000, 999, kb=200)
-BROKEN = (("accuracy_drop", "accuracy_drop 0.0312 of student-auto.onnx is above 0.0050"),)
+BROKEN = (Broken("accuracy_drop", "accuracy_drop 0.0312 of student-auto.onnx is above 0.0050", 5.24),)
 
 
 def test_int8_that_loses_on_the_only_core_is_not_chosen_and_that_is_said() -> None:
@@ -109,15 +119,56 @@ def test_where_none_keeps_the_limits_the_most_accurate_is_chosen_and_said() -> N
     chosen = pick(every)
     assert chosen.name == "float16"
     assert conclude(chosen, every) == (
-        f"auto chose float16, the most accurate, for no scheme keeps the limits: {BROKEN[0][1]}.",
+        f"auto chose float16, the most accurate, for no scheme keeps all limits: {BROKEN[0].words}.",
     )
+
+
+def test_where_only_bytes_or_instructions_are_too_many_what_breaks_its_limits_least_is_chosen() -> None:
+    """The lossy one is nearer still, but too inaccurate."""
+
+    def too_big(excess: float) -> tuple[Broken, ...]:
+        return (Broken("instructions", "few", 0.01), Broken("size_bytes", f"{excess} too large", excess))
+
+    every = [
+        dataclasses.replace(FLOAT32, broken=too_big(9.0)),
+        tried("float16", 1, 1, 1, 1, accuracy=0.91, broken=too_big(4.0)),
+        tried("static_int8", 1, 1, 1, 1, accuracy=0.89, broken=too_big(2.0)),
+        tried("mixed_int8", 1, 1, 1, 1, accuracy=0.8, broken=(*BROKEN, *too_big(1.0))),
+    ]
+    chosen = pick(every)
+    assert chosen.name == "static_int8"
+    assert conclude(chosen, every) == (
+        "auto chose static_int8, which breaks them least, for no scheme keeps all limits: few; 2.0 too large.",
+    )
+
+
+def test_a_limit_that_nothing_could_judge_is_not_called_kept() -> None:
+    open_question = dataclasses.replace(STATIC, unjudged=("latency_ms on pi4", "sqnr_db"))
+    every = [dataclasses.replace(FLOAT32, unjudged=("latency_ms on pi4", "sqnr_db")), open_question]
+    assert open_question.verdict == "keeps the limits that could be judged"
+    assert "keeps the limits that could be judged: 0.50 times" in give_reason(open_question, open_question, every)
+    assert conclude(open_question, every)[1] == (
+        "Whether it keeps latency_ms on pi4, sqnr_db, the verdict says: nothing could tell before the choice."
+    )
+
+
+def test_where_phones_are_named_their_predicted_latency_decides() -> None:
+    """Fewer instructions that take longer do not win."""
+
+    def taking(each: Tried, *ms: float) -> Tried:
+        predicted = {name: {"tflite": one} for name, one in zip(("Pixel 4", "Pi 4"), ms, strict=True)}
+        return dataclasses.replace(each, predicted_ms=predicted)
+
+    every = [taking(FLOAT32, 10, 20), taking(FLOAT16, 9, 18), taking(STATIC, 8, 45)]
+    assert pick(every).name == "float16"
+    assert str(find_cost(every[2], every[0])) == "1.34 times the predicted milliseconds of float32 on average"
 
 
 STATIC = tried("static_int8", 500, 500, 500, 500)
 LOSSY = dataclasses.replace(STATIC, broken=BROKEN)
 REPAIRED_TOO = dataclasses.replace(LOSSY, name=REPAIRED)
 SLOW = tried("static_int8", 1400, 1400, 1400, 1400, broken=BROKEN)
-BIG = dataclasses.replace(STATIC, broken=(("size_bytes", "size_bytes 9 of student-auto.onnx is above 8"),))
+BIG = dataclasses.replace(STATIC, broken=(Broken("size_bytes", "size_bytes 9 of student-auto.onnx is above 8", 0.125),))
 REFUSED = Tried(name="static_int8", config={}, refused="no")
 
 
@@ -172,7 +223,7 @@ def test_every_scheme_has_a_reason() -> None:
         "static_int8 needs less: 0.50 times the instructions of float32 on average",
         "needs 1.00 times the instructions of float32 on average; static_int8 0.50 times",
         "the cheapest that keeps the limits: 0.50 times the instructions of float32 on average",
-        BROKEN[0][1],
+        BROKEN[0].words,
         "no",
     ]
     assert give_reason(FLOAT32, FLOAT16, every) == "needs as many instructions as float16, and more bytes"

@@ -23,7 +23,7 @@ def audit(path: Path) -> Json:
     """Read one `.onnx`, `.tflite` or `.ort` file.
 
     Returns:
-        JSON-able table, of an `.ort` file its format, size_bytes and ops alone:
+        JSON-able table, of an `.ort` file its format, size_bytes, ops and weights_by_dtype alone:
         format, size_bytes, opset (ONNX) or schema_version (TFLite);
         inputs, outputs: [{name, shape, dtype, scale, zero_point}], None for a dynamic dimension and in float tensors;
         ops: operator -> count; ops_by_dtype: dtype of the first output -> count of compute operators;

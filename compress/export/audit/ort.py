@@ -1,12 +1,14 @@
-"""Audit of an .ort file: its operators, which are ONNX Runtime's own after optimisation."""
+"""Audit of an .ort file: its operators, those of ONNX Runtime after optimisation, and how its weights are stored."""
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
 
+from compress.export.audit.onnx_graph import dtype_name
 from compress.types import Json
 
 
@@ -21,4 +23,13 @@ def audit_ort(content: bytes) -> Json:
 
     graph = InferenceSession.GetRootAs(bytearray(content), 0).Model().Graph()
     ops = Counter(graph.Nodes(number).OpType().decode() for number in range(graph.NodesLength()))
-    return {"format": "ort", "size_bytes": len(content), "ops": dict(sorted(ops.items()))}
+    stored: Counter[str] = Counter()
+    for tensor in map(graph.Initializers, range(graph.InitializersLength())):
+        if tensor.DimsLength() > 1:  # the others are biases, scales and settings
+            stored[dtype_name(tensor.DataType())] += math.prod(map(tensor.Dims, range(tensor.DimsLength())))
+    return {
+        "format": "ort",
+        "size_bytes": len(content),
+        "ops": dict(sorted(ops.items())),
+        "weights_by_dtype": dict(sorted(stored.items())),
+    }
