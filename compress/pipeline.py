@@ -21,6 +21,7 @@ from compress.stages.context import Run, build_call
 from compress.stages.devices import measure_on_devices
 from compress.stages.emulate import find_runtimes
 from compress.stages.evaluate import Emulated, FailedOnCore, emulate, host_outputs, time_on_host
+from compress.stages.exemptions import price_exemptions
 from compress.stages.export import Exported, export_model, weights_artifact
 from compress.stages.measurements import measure
 from compress.stages.over_adb import check_tools
@@ -184,7 +185,9 @@ def _export(run: Run, trained: tuple[Trained, ...], settled: tuple[Settled, ...]
     images = min(run.recipe.verify.images, len(run.task.test))
     exported = export_model(run, teacher, Float32(), images)
     for each in settled:
-        exported += export_model(run, student, read_scheme(each.config), images, each.tuned, each.entry.scheme)
+        scheme = read_scheme(each.config)
+        files = export_model(run, student, scheme, images, each.tuned, each.entry.scheme)
+        exported += price_exemptions(run, student, scheme, files)
     return (*exported, *derive_variants(run, exported))
 
 

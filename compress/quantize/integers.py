@@ -43,11 +43,12 @@ class Observed:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Written:
-    """An integer graph; table and left_in_float as in `compress.quantize.QuantizedGraph`."""
+    """An integer graph; table, left_in_float and exempt as in `compress.quantize.QuantizedGraph`."""
 
     graph: fx.GraphModule
     table: dict[str, Json]
     left_in_float: tuple[tuple[str, str], ...]
+    exempt: tuple[str, ...]
 
 
 def observe(graph: fx.GraphModule, scheme: StaticInt8 | QATInt8, data: Tensor) -> Observed:
@@ -89,4 +90,5 @@ def write(
     learner = learner or (Learner(scheme.rounding) if scheme.rounding else None)
     if learner or scheme.bias_correction:
         repair(observed.graph, graph, plan.layers, observed.data, learner, scheme.bias_correction)
-    return Written(graph=graph, table=table, left_in_float=plan.left_in_float)
+    names = tuple(layer.node.name for layer in observed.plan.layers if layer.node.name in exempt)
+    return Written(graph=graph, table=table, left_in_float=plan.left_in_float, exempt=names)

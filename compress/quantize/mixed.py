@@ -22,6 +22,7 @@ from compress.quantize.placement import Plan
 from compress.quantize.schemes import MixedInt8
 from compress.quantize.sensitivity import Sensitivity, agreement, measure_sensitivity, run, signal_to_noise
 from compress.quantize.trainable import TrainableGraph
+from compress.quantize.windows import count_macs
 
 _IMAGES = 64  # tell the order of the layers; whether the budget holds is judged on the whole calibration set
 _EXTRA_BYTES = 4 - 1  # of a float32 weight beside an int8 one; biases have 4 bytes in both
@@ -148,7 +149,8 @@ def _reason(observed: Observed, scheme: MixedInt8, each: Sensitivity) -> str:
 
 def _cost(graph: fx.GraphModule, layer: fx.Node) -> str:
     weight = cast(Tensor, constant_of(graph, layer.args[1]))
-    return f"costs {_EXTRA_BYTES * weight.numel():,} bytes"
+    macs = count_macs(layer, weight)
+    return f"costs {_EXTRA_BYTES * weight.numel():,} bytes of weights, and {macs:,} multiply-accumulates are in float"
 
 
 def _budget(scheme: MixedInt8) -> str:

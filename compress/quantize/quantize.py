@@ -33,12 +33,14 @@ class QuantizedGraph:
         `torch.ops.quantized_decomposed` nodes and simulates the integer runtimes.
     qparams: name of a value or constant -> {"scale", "zero_point"}; JSON-able; empty for float schemes.
     left_in_float: (where, reason) of every operator that `scheme` asked to run on integers and that does not.
+    exempt: names of those among them that MixedInt8 exempts, as it takes them.
     """
 
     module: fx.GraphModule
     scheme: Scheme
     qparams: Mapping[str, Json] = field(default_factory=dict)
     left_in_float: tuple[tuple[str, str], ...] = ()
+    exempt: tuple[str, ...] = ()
 
     @property
     def precision(self) -> Precision:
@@ -78,10 +80,16 @@ def quantize(
         data = check_calibration(calibration, example)
         observed = observe(_fold(model, example), scheme, data)
         learner = Learner(scheme.rounding, checkpoint, advance) if scheme.rounding else None
-        mixed = isinstance(scheme, MixedInt8)
-        integers = write_mixed(observed, scheme, learner) if mixed else write(observed, scheme, learner)
+        if isinstance(scheme, MixedInt8):
+            integers = write_mixed(observed, scheme, learner)
+        else:
+            integers = write(observed, scheme, learner)
         return QuantizedGraph(
-            module=integers.graph, scheme=scheme, qparams=integers.table, left_in_float=integers.left_in_float
+            module=integers.graph,
+            scheme=scheme,
+            qparams=integers.table,
+            left_in_float=integers.left_in_float,
+            exempt=integers.exempt,
         )
     graph = _fold(model, example)
     if isinstance(scheme, Float16):

@@ -7,7 +7,6 @@ earlier ones.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -22,7 +21,7 @@ from compress.quantize.placement import Layer
 from compress.quantize.rounding import LearntRounding, Reconstruction
 from compress.quantize.stream import Stream
 from compress.quantize.threads import threads_for
-from compress.quantize.windows import PRODUCTS, channel_axis, draw_windows, groups_of
+from compress.quantize.windows import PRODUCTS, channel_axis, count_macs, draw_windows, groups_of
 
 BATCH_SIZE = 16
 _INT32_MAX = 2.0**31 - 1
@@ -61,7 +60,7 @@ def repair(
     """
     before, after = Stream(original, data, BATCH_SIZE), Stream(quantized, data, BATCH_SIZE)
     products = [layer for layer in layers if layer.node.target in PRODUCTS]
-    work = max((_macs(quantized, layer.node) for layer in products), default=0)
+    work = max((count_macs(e.node, _stored(quantized, e.node.args[1])[0]) for e in products), default=0)
     with torch.no_grad(), threads_for(BATCH_SIZE * work):
         for number, layer in enumerate(products):
             pair = _Pair(
@@ -88,12 +87,6 @@ class _Pair:
     exact: fx.Node
     node: fx.Node
     layer: Layer
-
-
-def _macs(quantized: fx.GraphModule, node: fx.Node) -> int:
-    """Multiply-accumulates of a layer for one input."""
-    (weight, _), shape = _stored(quantized, node.args[1]), node.meta["val"].shape
-    return weight.numel() * math.prod(shape[1:]) // int(shape[channel_axis(node)])
 
 
 def _round(pair: _Pair, quantized: fx.GraphModule, learner: Learner, place: tuple[int, int, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 import torch
@@ -22,6 +23,14 @@ def groups_of(layer: fx.Node) -> int:
 def channel_axis(layer: fx.Node) -> int:
     """Which dimension of the layer's output holds its channels."""
     return -1 if layer.target is aten.linear.default else 1
+
+
+def count_macs(layer: fx.Node, weight: Tensor) -> int:
+    """Multiply-accumulates of a convolution or linear layer for one input."""
+    if layer.target is aten.conv_transpose2d.input:  # each value of its input meets each tap
+        return weight.numel() * math.prod(cast(fx.Node, layer.args[0]).meta["val"].shape[2:])
+    shape = layer.meta["val"].shape
+    return weight.numel() * math.prod(shape[1:]) // int(shape[channel_axis(layer)])
 
 
 def draw_windows(layer: fx.Node, kernel: torch.Size, image: Tensor, count: int, random: torch.Generator) -> Tensor:

@@ -90,7 +90,9 @@ def export_model(
             images = torch.from_numpy(run.task.test.images[:reference_images])
             np.save(folder / REFERENCE, graph.module(images).numpy())
         left = [{"node": node, "reason": reason} for node, reason in graph.left_in_float]
-        (folder / QUANTIZATION).write_text(json.dumps({"parameters": graph.qparams, "left_in_float": left}))
+        (folder / QUANTIZATION).write_text(
+            json.dumps({"parameters": graph.qparams, "left_in_float": left, "exempt": graph.exempt})
+        )
         for done, (fmt, name) in enumerate(files.items()):
             stage.advance(done, len(files), fmt)
             export(graph.module, scheme.precision, fmt, folder / name, example)

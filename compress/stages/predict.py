@@ -76,7 +76,7 @@ def predict_before_test(run: Run, exported: Sequence[Exported], split: Split) ->
     """
     phones = find_phones(run)
     cores = dict.fromkeys(phone.placement.core for phone in phones)
-    counted = {}
+    counted: dict[tuple[str, str], _Counted] = {}
     for core in cores:
         find_runtimes(run)
         with ExitStack() as stack:

@@ -124,11 +124,16 @@ def test_agreement_is_a_budget_too_and_each_exemption_says_why_and_what_it_costs
     graph = mixed(agreement=1, sqnr_db=30)
     with torch.no_grad():
         assert torch.equal(graph.module(IMAGES).argmax(1), WILD(IMAGES).argmax(1))
-    costs = {"first": 9 * 6, "second": 9 * 3 * 6, "third": 6 * 8, "head": 80}
+    weights = {"first": 9 * 6, "second": 9 * 3 * 6, "third": 6 * 8, "head": 80}
+    outputs = {"first": 13 * 13, "second": 6 * 6, "third": 6 * 6, "head": 1}
     assert graph.left_in_float
     for where, reason in graph.left_in_float:
         assert reason.startswith("exempt to keep sqnr_db 30 and agreement 1: its rounding alone leaves ")
-        assert reason.endswith(f" dB; costs {3 * costs[where.split(' ')[0]]} bytes")
+        name = where.split(" ")[0]
+        macs = weights[name] * outputs[name]
+        costs = f"costs {3 * weights[name]} bytes of weights, and {macs:,} multiply-accumulates are in float"
+        assert reason.endswith(f" dB; {costs}")
+    assert len(graph.exempt) == len(graph.left_in_float)
 
 
 def test_repairs_save_exemptions() -> None:
