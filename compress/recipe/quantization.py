@@ -59,7 +59,7 @@ class QuantizeConfig(Part):
         follow are explained, with their papers, in compress.quantize.StaticInt8; each works alone, and all together.
     clamp_dead_channels: make channels that are always the same exactly that.
     equalise: bring channels that share a scale to like ranges.
-    rounding: learnt decides for every weight whether to round up or down; takes minutes.
+    rounding: learnt decides for every weight whether to round up or down; takes seconds to minutes.
     bias_correction: take the mean error of rounding out of the biases. qat_int8 has no use for the last two: its
         weights and biases are trained.
     sqnr_db, agreement: what mixed_int8 must keep on the calibration split, beside float: it leaves the fewest layers in

@@ -18,7 +18,7 @@ def choice_table(lookup: Lookup) -> Table:
     found = lookup.results.provenance.get("choice")
     candidates = found["candidates"] if found else ()
     cores = sorted({core for each in candidates for core in each["instructions"]})
-    phones = sorted({phone for each in candidates for phone in each["predicted_ms"]})
+    phones = sorted({phone for each in candidates for phone in each.get("predicted_ms", {})})
     columns = (
         Column(key="scheme", title="Scheme", numeric=False),
         Column(key="format", title="Format", numeric=False),
@@ -40,7 +40,7 @@ def _rows(each: Json, phones: Sequence[str], cores: Sequence[str]) -> list[tuple
     formats: list[str | None] = [*sorted(each["accuracy"])]
     rows = []
     for fmt in formats or [None]:
-        predicted = [each["predicted_ms"].get(phone, {}).get(fmt) for phone in phones]
+        predicted = [each.get("predicted_ms", {}).get(phone, {}).get(fmt) for phone in phones]
         counted = [each["instructions"].get(core, {}).get(fmt) for core in cores]
         rows.append(
             (
