@@ -40,8 +40,8 @@ class StaticInt8:
     clamp_dead_channels: channels that their activation holds at one value, on the whole calibration set and by batch
         norm's statistics, get weights of 0 and that value as bias.
     equalise: scale channels that share a scale to like ranges, wherever that leaves the float function as it is.
-    rounding: learn for every weight whether to round up or down; None rounds to nearest. Takes seconds for a small network,
-        minutes for a large one.
+    rounding: learn for every weight whether to round up or down; None rounds to nearest. Takes seconds for a small
+        network, minutes for a large one.
     bias_correction: take away the mean error that rounding gives each channel of a layer. `calibrated` measures it on
         the calibration set, with all errors of the layers before; `analytic` computes it from batch norm's statistics
         without data, wherever a layer's input has them, and measures the rest.
@@ -66,8 +66,8 @@ class MixedInt8(StaticInt8):
     agreement: the share of calibration inputs that must keep their class, in (0, 1].
 
     Repairs that learn from the calibration set flatter themselves on it: ask for a little more than you need there.
-    A budget makes and measures one graph for every layer that it tries to exempt or to give back, and repairs each; with
-    learnt rounding that takes longer, though layers before the first that differs learn once.
+    A budget makes and measures one graph for every layer that it tries to exempt or to give back, and repairs each;
+    with learnt rounding that takes longer, though layers before the first that differs learn once.
     """
 
     exempt: tuple[str, ...] = ()
