@@ -85,6 +85,11 @@ def test_a_latency_for_each_phone_from_one_count(
     assert pixel.details["parts_ms"]["fmla"] > least_ms
     again, _ = predict.predict_latencies(run, exported)
     assert (again, opened) == (found, ["cortex-a76"])
+    assert predict.predict_before_test(run, exported, run.task.test) == found
+    other = Split(name="validation", images=tiny_models.images(1, seed=1), labels=np.arange(1))
+    validated = predict.predict_before_test(run, exported, other)
+    assert [m.target for m in validated] == list(PHONES)
+    assert opened == ["cortex-a76"] * 2  # of that image it was not known
 
 
 def test_a_calibrated_phone_says_so(run: Run, exported: tuple[Exported, ...], monkeypatch: pytest.MonkeyPatch) -> None:
