@@ -18,8 +18,9 @@ from compress.targets.addresses import FORMS, DeviceOptions, is_address, read_ad
 from compress.targets.device_file_write import write_calibration
 from compress.targets.devices import Device, find_device, load_devices
 from compress.targets.latency.calibration import Calibration, fit_factor
-from compress.targets.latency.model import CALIBRATED_RUNTIME, CONFIDENCE, Prediction, identify, load_rates, predict
+from compress.targets.latency.model import CALIBRATED_RUNTIME, Prediction, identify, predict
 from compress.targets.latency.placement import Placement, place_threads
+from compress.targets.latency.rates import CONFIDENCE, load_rates
 from compress.targets.latency.work import Work
 from compress.targets.processor import name_core
 from compress.targets.ssh import SshDevice, open_device
@@ -166,7 +167,7 @@ def _time(clock: _Clock, placement: Placement, home: Path, say: Callable[[str], 
     from compress.rulers import count_rulers, make_rulers
 
     rulers = make_rulers(home, say)
-    works = count_rulers(rulers, placement.core, home, say)
+    works = count_rulers(rulers, placement, home, say)
     timed = []
     say("time them on the device")
     for ruler, work in zip(rulers, works, strict=True):

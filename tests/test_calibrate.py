@@ -160,9 +160,9 @@ def test_rulers_are_written_and_counted_once(home: Path, tmp_path: Path, monkeyp
     monkeypatch.setattr(rulers, "SCHEMES", {"static_int8": StaticInt8()})
     said: list[str] = []
     made = rulers.make_rulers(tmp_path, said.append)
-    works = rulers.count_rulers(made, "cortex-a53", tmp_path, said.append)
+    works = rulers.count_rulers(made, "cortex-a53", 1, tmp_path, said.append)
     assert works[0].by_class["mlal"] > (14 * 14 * 8 * 27 + 8 * 14 * 14 * 1000) / 8
     assert [line.split()[0] for line in said] == ["write", "count"]
     assert rulers.make_rulers(tmp_path, said.append) == made
-    assert rulers.count_rulers(made, "cortex-a53", tmp_path, said.append) == works
+    assert rulers.count_rulers(made, "cortex-a53", 1, tmp_path, said.append) == works
     assert len(said) == 2

@@ -11,16 +11,33 @@ from pathlib import Path
 from compress.errors import ModelError, ToolError
 from compress.progress import Stage
 from compress.stages.context import Run, Step, execute_step
-from compress.stages.emulate import CODE, find_runtimes
+from compress.stages.emulate import find_runtimes
 from compress.stages.export import Exported
 from compress.targets import Session, arm64, encode, open_session
+from compress.targets.answers import Profile, read_profile
+from compress.targets.cores import CORES
 from compress.targets.devices import find_device
 from compress.targets.latency.calibration import Calibration
-from compress.targets.latency.model import CONFIDENCE, load_rates, predict
+from compress.targets.latency.model import predict
 from compress.targets.latency.pipelines import PIPELINES
 from compress.targets.latency.placement import Placement, place_threads
 from compress.targets.latency.work import Work, measure_work
 from compress.types import METRICS, Json, Measurement
+
+CODE = (
+    "compress.runtimes",
+    "compress.targets.answers",
+    "compress.targets.arm64",
+    "compress.targets.files",
+    "compress.targets.place",
+    "compress.targets.session",
+    "compress.targets.tensors",
+    "compress.targets.worker_process",
+    __name__,
+)
+"""What makes a profile: not the model of latency, whose new rates and pipelines must not cost a new emulation."""
+PROFILE = "profile.json"
+_Key = tuple[str, int, str]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,15 +59,16 @@ def predict_latencies(run: Run, exported: Sequence[Exported]) -> tuple[tuple[Mea
     exported = list({each.artifact.sha256: each for each in reversed(exported)}.values())[::-1]  # equal bytes, one file
     devices = {name: find_device(name, known) for name in config.names}
     phones = {name: place_threads(device, config.threads) for name, device in devices.items()}
-    counted: dict[tuple[str, str], _Counted] = {}
+    counted: dict[_Key, _Counted] = {}
     notes: list[str] = []
     for core in dict.fromkeys(placement.core for placement in phones.values()):
+        alike = {name: placement for name, placement in phones.items() if placement.core == core}
         try:
             find_runtimes(run)
-            _count_on(run, core, exported, counted, notes)
+            _count_on(run, core, tuple(alike.values()), exported, counted, notes)
         except ToolError as error:
-            names = ", ".join(name for name, placement in phones.items() if placement.core == core)
-            notes.append(f"No latency was predicted for {names}: {error}. Budgets there are MISSING.")
+            notes.append(f"No latency was predicted for {', '.join(alike)}: {error}. Budgets there are MISSING.")
+    notes = list(dict.fromkeys(notes))
     for note in notes:
         run.progress.note(note)
     measurements = [
@@ -59,17 +77,27 @@ def predict_latencies(run: Run, exported: Sequence[Exported]) -> tuple[tuple[Mea
             phone,
             placement,
             devices[phone].find_calibration(config.threads),
-            counted[placement.core, each.artifact.sha256],
+            counted[_key(placement, each)],
         )
         for phone, placement in phones.items()
         for each in exported
-        if (placement.core, each.artifact.sha256) in counted
+        if _key(placement, each) in counted
     ]
     return tuple(measurements), tuple(notes)
 
 
+def _key(placement: Placement, exported: Exported) -> _Key:
+    """What tells the counts of one run apart: it has one number of threads."""
+    return placement.core, placement.shared_cache_kib, exported.artifact.sha256
+
+
 def _count_on(
-    run: Run, core: str, exported: Sequence[Exported], counted: dict[tuple[str, str], _Counted], notes: list[str]
+    run: Run,
+    core: str,
+    places: Sequence[Placement],
+    exported: Sequence[Exported],
+    counted: dict[_Key, _Counted],
+    notes: list[str],
 ) -> None:
     """Add what could be counted on a core, and a sentence for each file that could not; a worker starts if needed."""
     with ExitStack() as stack:
@@ -80,41 +108,44 @@ def _count_on(
                 opened.append(stack.enter_context(open_session(core, run.home, timeout_s=600)))
             return opened[0]
 
-        for each in exported:
+        distinct = {_key(place, each): (place, each) for place in places for each in exported}
+        for key, (place, each) in distinct.items():
             try:
-                counted[core, each.artifact.sha256] = _count_one(run, core, each, session)
+                counted[key] = _count_one(run, place, each, session)
             except ModelError as error:
                 notes.append(f"{error}. Its budgets on phones with {core} are MISSING.")
 
 
-def _count_one(run: Run, core: str, exported: Exported, session: Callable[[], Session]) -> _Counted:
-    artifact = exported.artifact
-    operators = exported.audit["compute_ops"] + exported.audit["conversions"]
+def _count_one(run: Run, place: Placement, exported: Exported, session: Callable[[], Session]) -> _Counted:
+    artifact, core, threads = exported.artifact, CORES[place.core], len(place.ghz)
     step = Step(
-        name="work",
-        title=f"{core}: blocks and caches of {artifact.name}",
-        config={"core": core, "operators": operators},
+        name="profile",
+        title=f"{core.name}: blocks and caches of {artifact.name}",
+        config={"core": core.name, "caches": [core.l1d_kib, core.l2_kib, place.shared_cache_kib], "threads": threads},
         inputs={"artifact": artifact.sha256, "test": run.task.test.sha256, "installation": arm64.fingerprint(run.home)},
-        code=(*CODE, __name__),
+        code=CODE,
         libraries=(),
     )
 
     def make(folder: Path, _: Stage) -> None:
-        profile = session().profile(exported.file, encode(artifact.inputs[0], run.task.test.images[:1]))
-        work = measure_work(profile, PIPELINES[core], operators)
+        sample = encode(artifact.inputs[0], run.task.test.images[:1])
+        shared = place.shared_cache_kib
+        profile = session().profile(exported.file, sample, shared_cache_kib=shared, threads=threads)
         runtime = session().describe(exported.file).runtime
-        (folder / "work.json").write_text(json.dumps({"runtime": runtime, "work": dataclasses.asdict(work)}))
+        (folder / PROFILE).write_text(json.dumps({"runtime": runtime, "profile": dataclasses.asdict(profile)}))
 
     def summarize(folder: Path) -> str:
-        return f"{_read(folder).work.cycles / 1e6:,.3g} million cycles, all data in the first cache"
+        instructions = sum(block.executions * len(block.words) for block in _read(folder)[1].blocks)
+        return f"{instructions / 1e6:,.3g} million instructions"
 
-    return _read(execute_step(run, step, make, summarize).path)
+    runtime, profile = _read(execute_step(run, step, make, summarize).path)
+    operators = exported.audit["compute_ops"] + exported.audit["conversions"]
+    return _Counted(runtime=runtime, work=measure_work(profile, PIPELINES[core.name], operators))
 
 
-def _read(folder: Path) -> _Counted:
-    content = json.loads((folder / "work.json").read_text())
-    work = content["work"]
-    return _Counted(runtime=content["runtime"], work=Work(**{**work, "lines": tuple(work["lines"])}))
+def _read(folder: Path) -> tuple[str, Profile]:
+    content = json.loads((folder / PROFILE).read_text())
+    return content["runtime"], read_profile(content["profile"])
 
 
 def _measure(
@@ -122,13 +153,16 @@ def _measure(
 ) -> Measurement:
     prediction = predict(counted.work, placement, counted.runtime, calibration=calibration)
     details: Mapping[str, Json] = {
-        "confidence": CONFIDENCE,
+        "confidence": prediction.confidence,
         "core": placement.core,
         "ghz": list(placement.ghz),
+        "shared_cache_kib": placement.shared_cache_kib,
         "gb_per_s": placement.gb_per_s,
+        "gb_per_s_range": placement.gb_per_s_range and list(placement.gb_per_s_range),
         "threads": len(placement.ghz),
         "parts_ms": dict(prediction.parts),
-        "ratio_spread": load_rates().ratio_spread ** (2 if prediction.warnings else 1),
+        "cases_ms": list(prediction.cases_ms),
+        "ratio_spread": prediction.ratio_spread,
         "warnings": list(prediction.warnings),
         "calibration": prediction.calibration and prediction.calibration.model_dump(mode="json"),
     }

@@ -54,7 +54,10 @@ class Cluster(Part):
 
 
 class Memory(Part):
-    """peak_gb_per_s: transfers a second times width, of which one core reaches a part; None where nobody says."""
+    """peak_gb_per_s: transfers a second times width, of which one core reaches a part; None where nobody says.
+
+    type: as in devices.yaml, whose bandwidths of such memory stand in for one that is unknown.
+    """
 
     type: str
     peak_gb_per_s: float | None = Field(default=None, gt=0, le=10_000)
@@ -67,11 +70,13 @@ class Soc(Part):
     clusters: a single thread runs on the first.
     source: of cores, counts and specified clocks.
     memory: the fastest that it takes.
+    shared_cache_kib: behind the second level of its first cores, where it is not what cores.yaml has for them.
     """
 
     clusters: tuple[Cluster, ...] = Field(min_length=1)
     source: str
     memory: Memory | None = None
+    shared_cache_kib: int | None = Field(default=None, ge=0, le=1 << 20)
 
 
 class DeviceEntry(Part):

@@ -50,6 +50,12 @@ class Device:
         """The core that a single thread runs on."""
         return CORES[self.first.core]
 
+    @property
+    def shared_cache_kib(self) -> int:
+        """What is cached behind the second level."""
+        own = self.soc.shared_cache_kib
+        return self.core.shared_cache_kib if own is None else own
+
     def find_calibration(self, threads: int) -> Calibration | None:
         """For so many threads: with others a device is off by another factor."""
         return next((found for found in self.calibrations if found.threads == threads), None)

@@ -63,7 +63,7 @@ class Profiling:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def profile(self, *_: object) -> Profile:
+    def profile(self, *_: object, **__: object) -> Profile:
         lines = (Traffic(misses=1, writebacks=0),) * 3
         return Profile(blocks=(Block(executions=1000, words=(0x8B050083,)),), traffic=lines)
 

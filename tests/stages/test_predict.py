@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import io
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,15 +24,16 @@ from compress.store import Store, file_sha256
 from compress.targets import arm64, open_session
 from compress.targets.devices import load_devices
 from compress.targets.latency.calibration import Calibration
-from compress.targets.latency.model import identify, load_rates
+from compress.targets.latency.model import identify
 from compress.targets.latency.placement import place_threads
+from compress.targets.latency.rates import RATES_FILE, load_rates
 from compress.targets.latency.work import Work
 from compress.tasks.task import Split
 from compress.types import Artifact
 from tests.targets import tiny_models
 
-PHONES = ("pixel-4", "Raspberry Pi 5")
-"""Both have Cortex-A76, at 2.84 and 2.4 GHz."""
+PHONES = ("pixel-4", "Pixel 4a")
+"""Both have Cortex-A76, at 2.84 and 2.2 GHz."""
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +74,10 @@ def test_a_latency_for_each_phone_from_one_count(
     monkeypatch.setattr(predict, "open_session", open_and_note)
     found, notes = predict.predict_latencies(run, exported)
     assert (notes, opened) == ((), ["cortex-a76"])
-    pixel, pi = found
+    pixel, other = found
     assert [m.target for m in found] == list(PHONES)
     assert {m.how for m in found} == {"predicted"}
-    assert pi.details["parts_ms"]["fmla"] / pixel.details["parts_ms"]["fmla"] == pytest.approx(2.84 / 2.4)
+    assert other.details["parts_ms"]["fmla"] / pixel.details["parts_ms"]["fmla"] == pytest.approx(2.84 / 2.2)
     for m in found:
         assert m.value == pytest.approx(sum(m.details["parts_ms"].values()))
         assert m.interval is not None
@@ -85,6 +87,9 @@ def test_a_latency_for_each_phone_from_one_count(
     assert pixel.details["parts_ms"]["fmla"] > least_ms
     again, _ = predict.predict_latencies(run, exported)
     assert (again, opened) == (found, ["cortex-a76"])
+    run.recipe.benchmark.phones = PhonesConfig(names=("Raspberry Pi 5",), threads=1)  # type: ignore[misc]
+    predict.predict_latencies(run, exported)
+    assert opened == ["cortex-a76"] * 2, "its chip has no cache behind the third level: it is counted anew"
 
 
 def test_a_calibrated_phone_says_so(run: Run, exported: tuple[Exported, ...], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,6 +114,14 @@ def test_a_calibrated_phone_says_so(run: Run, exported: tuple[Exported, ...], mo
     assert after.details["calibration"]["there"] == "ssh:board"
 
 
+def test_new_rates_cost_no_new_profile() -> None:
+    """Where they are written is no code of a profile."""
+    for name in predict.CODE:
+        spec = importlib.util.find_spec(name)
+        assert spec
+        assert not any(RATES_FILE.is_relative_to(folder) for folder in spec.submodule_search_locations or ())
+
+
 def test_without_an_emulator_nothing_is_predicted(
     run: Run, exported: tuple[Exported, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,5 +131,5 @@ def test_without_an_emulator_nothing_is_predicted(
     monkeypatch.setattr(arm64, "install", refuse)
     assert predict.predict_latencies(run, exported) == (
         (),
-        ("No latency was predicted for pixel-4, Raspberry Pi 5: no apt-get. Budgets there are MISSING.",),
+        ("No latency was predicted for pixel-4, Pixel 4a: no apt-get. Budgets there are MISSING.",),
     )
