@@ -24,7 +24,7 @@ from compress.models.mobilenet_v2 import mobilenet_v2
 from compress.models.mobilenet_v3 import mobilenet_v3
 from compress.models.random_weights import draw_weights, smooth_images
 from compress.quantize import Float32, StaticInt8, quantize
-from compress.store import canonical_json, code_version, stage_key
+from compress.store import canonical_json, code_version, file_sha256, stage_key
 from compress.targets import arm64, encode, open_session
 from compress.targets.answers import Profile, read_profile
 from compress.targets.cores import CORES
@@ -72,10 +72,10 @@ def _obtain_file(ruler: Ruler) -> Path:
 
 def _locate_profile(file: Path, place: Placement) -> Path:
     """By all that decides it: the file, the installation, the core and its caches, the threads."""
-    core, threads = CORES[place.core], len(place.ghz)
+    core = CORES[place.core]
     caches = [core.l1d_kib, core.l2_kib, place.shared_cache_kib]
-    inputs = {"file": file.stem, "installation": arm64.fingerprint(default_home())}
-    config = {"core": core.name, "cpu": core.cpu, "caches": caches, **({"threads": threads} if threads > 1 else {})}
+    inputs = {"file": file_sha256(file), "installation": arm64.fingerprint(default_home())}
+    config = {"core": core.name, "cpu": core.cpu, "caches": caches, "threads": len(place.ghz)}
     return _kept(stage_key("profile", config, inputs, code_version("compress.runtimes"), {}), ".json")
 
 

@@ -1,8 +1,10 @@
 """How good predicted latencies are: fitted on part of the published rows, held against the rest.
 
-Every network is rebuilt and counted on every kind of core that it was timed on. Then one family of networks at a time
-is left out, one chip, one kind of core. Beside it stands what multiply-accumulates alone predict: a + b * MACs,
-fitted for each device, number of threads and scheme on the other families. Targets that are missed are printed so.
+Every network is rebuilt and counted on every kind of core that it was timed on, with as many threads and before the
+chip's shared cache. Then a family of networks is left out at a time, a chip, or a family and a kind of core together.
+Beside it stands what multiply-accumulates alone predict: a + b * MACs, fitted for each device, number of threads and
+scheme on the other families. Intervals are tested nested: neither rates nor spread have seen the rows. Targets that are
+missed are printed so, and make the exit code 1.
 Ratios of two phones are held against those of another runtime too: it has figures of a Cortex-A76.
 
 `--quick` takes the counts of work.json, which `--write` wrote together with the rates that ship.

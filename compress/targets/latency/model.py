@@ -174,8 +174,8 @@ def _find_extrapolations(work: Work, placement: Placement, runtime: str, fitted:
     if seen is None:
         yield f"no published figure of {core} was fitted"
     elif not seen.threads[0] <= threads <= seen.threads[1]:
-        fewest, most_threads = seen.threads
-        yield f"{core} was fitted with {fewest} to {most_threads} threads"
+        most_threads = seen.threads[1]
+        yield f"{core} was fitted with at most {most_threads} thread{'s' if most_threads > 1 else ''}"
     known = seen.classes if seen else {name for each in fitted.seen.values() for name in each.classes}
     if strange := [name for name in work.by_class if name not in known]:
         yield f"no published figure with {', '.join(strange)}{f' on {core}' if seen else ''} was fitted"

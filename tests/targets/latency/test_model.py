@@ -73,7 +73,7 @@ EXTRAPOLATIONS = [
     ({"core": "cortex-a76"}, {"by_class": {"dot": 8e6}}, "litert 2.3.0", "no published figure with dot was fitted"),
     ({"core": "cortex-a73"}, {"by_class": {"mlal": 8e6}}, "litert 2.3.0",
      "no published figure with mlal on cortex-a73 was fitted"),
-    ({"ghz": (2.0,) * 4}, {}, "litert 2.3.0", "cortex-a75 was fitted with 1 to 2 threads"),
+    ({"ghz": (2.0,) * 4}, {}, "litert 2.3.0", "cortex-a75 was fitted with at most 2 threads"),
     ({}, {"by_class": {"fmla": 4e5}}, "litert 2.3.0", "0.4 million cycles; 1 to 100 million were fitted"),
     ({"gb_per_s_range": (16.0, 16.0)}, {}, "litert 2.3.0",
      "the memory's bandwidth is unknown; the interval holds for 16 to 16 GB/s"),
