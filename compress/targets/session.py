@@ -154,56 +154,36 @@ class Session:
         """
         if self.how == "native":
             raise ValueError(f"{self.target} is not emulated: nothing counts its instructions")
-        return parse_counts(self._count(model, sample, warmup=warmup, repeats=repeats))
+        return parse_counts(self._count(model, sample, {"warmup": warmup, "repeats": repeats}))
 
-    def profile(
-        self, model: Path, sample: np.ndarray, *, shared_cache_kib: int, warmup: int = 1, threads: int = 1
-    ) -> Profile:
+    def profile(self, model: Path, sample: np.ndarray, *, shared_cache_kib: int, threads: int = 1) -> Profile:
         """Which blocks one inference executes, and which of its accesses the core's caches miss. Emulated only.
 
-        In a worker of its own, which takes half as long again as one that counts. Several threads take turns on one
-        processor of this machine, when it likes, and before the same caches: their figures differ by some 1 % from
-        time to time.
+        The third inference, in a worker of its own; the second fills the caches. Several threads take turns on one
+        processor of this machine, when it likes, and before the same caches: what they fetch differs by 3 % or so.
 
         Args:
             model: the file.
             sample: (1, ...) as the model stores it.
-            shared_cache_kib: of the cache behind those of the core and its cluster's second, 0 for none.
-            warmup: inferences that fill no cache; one more that does goes before the one that is reported.
+            shared_cache_kib: of the cache behind the second level, 0 for none.
             threads: of the runtime, which cuts the work otherwise for several.
         """
         if self.how == "native":
             raise ValueError(f"{self.target} is not emulated: nothing profiles its instructions")
-        return parse_profile(
-            self._count(model, sample, warmup=warmup, repeats=2, shared_cache_kib=shared_cache_kib, threads=threads)
-        )
+        job: dict[str, Json] = {"warmup": 1, "repeats": 2}
+        if threads > 1:  # a job of other text is counted otherwise, by a few instructions
+            job["threads"] = threads
+        return parse_profile(self._count(model, sample, job, shared_cache_kib))
 
-    def _count(
-        self,
-        model: Path,
-        sample: np.ndarray,
-        *,
-        warmup: int,
-        repeats: int,
-        shared_cache_kib: int | None = None,
-        threads: int = 1,
-    ) -> str:
+    def _count(self, model: Path, sample: np.ndarray, job: dict[str, Json], shared_cache_kib: int | None = None) -> str:
         """The counter's report."""
         report = self._folder / REPORT
         report.unlink(missing_ok=True)
-        job: dict[str, Json] = {"job": "count", "warmup": warmup, "repeats": repeats}
-        if threads > 1:  # a job of other text is counted otherwise, by a few instructions
-            job["threads"] = threads
-        self._ask(model, job, sample, shared_cache_kib=shared_cache_kib)
+        self._ask(model, {"job": "count", **job}, sample, shared_cache_kib)
         return report.read_text(encoding="utf-8")
 
     def _ask(
-        self,
-        model: Path,
-        job: dict[str, Json],
-        inputs: np.ndarray | None = None,
-        *,
-        shared_cache_kib: int | None = None,
+        self, model: Path, job: dict[str, Json], inputs: np.ndarray | None = None, shared_cache_kib: int | None = None
     ) -> tuple[dict[str, Json], str]:
         """Have a job done on a model file; return the answer, and the runtime's name and version."""
         runtime = choose_runtime(model)
