@@ -96,6 +96,12 @@ def test_an_option_that_nothing_reads_is_refused(tmp_path: Path, options: dict[s
         )
 
 
+def test_doctor_refuses_an_option_that_nothing_reads() -> None:
+    result = CliRunner().invoke(app, ["doctor", "--port", "22"])
+    assert isinstance(result.exception, RecipeError)
+    assert str(result.exception).startswith("--port: no target reads it")
+
+
 def test_doctor_takes_devices_alone() -> None:
     with pytest.raises(RecipeError, match="--target host: is no device; expected ssh:user@host, adb:SERIAL"):
         read_device("host", DeviceOptions())
