@@ -5,15 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 from compress.errors import ModelError, ToolError
 from compress.progress import Stage
 from compress.stages.context import Run, Step, execute_step
-from compress.stages.emulate import CODE, find_runtimes
+from compress.stages.emulate import CODE, find_runtimes, open_on_demand
 from compress.stages.export import Exported
-from compress.targets import Session, arm64, encode, open_session
+from compress.targets import Session, arm64, encode
 from compress.targets.devices import find_device
 from compress.targets.latency.calibration import Calibration
 from compress.targets.latency.model import CONFIDENCE, load_rates, predict
@@ -71,15 +70,8 @@ def predict_latencies(run: Run, exported: Sequence[Exported]) -> tuple[tuple[Mea
 def _count_on(
     run: Run, core: str, exported: Sequence[Exported], counted: dict[tuple[str, str], _Counted], notes: list[str]
 ) -> None:
-    """Add what could be counted on a core, and a sentence for each file that could not; a worker starts if needed."""
-    with ExitStack() as stack:
-        opened: list[Session] = []
-
-        def session() -> Session:
-            if not opened:
-                opened.append(stack.enter_context(open_session(core, run.home, timeout_s=600)))
-            return opened[0]
-
+    """Add what could be counted on a core, and a sentence for each file that could not."""
+    with open_on_demand(core, run.home, timeout_s=600) as session:
         for each in exported:
             try:
                 counted[core, each.artifact.sha256] = _count_one(run, core, each, session)
