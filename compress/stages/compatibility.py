@@ -89,7 +89,7 @@ def _try_one(
             "test": run.task.test.sha256,
             **({} if target == HOST else {"installation": arm64.fingerprint(run.home)}),
         },
-        code=(*CODE, __name__),
+        code=(*CODE, "compress.stages.emulate", __name__),
         libraries=(),
     )
 

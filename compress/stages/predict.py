@@ -87,7 +87,7 @@ def _count_one(run: Run, core: str, exported: Exported, session: Callable[[], Se
         title=f"{core}: blocks and caches of {artifact.name}",
         config={"core": core, "operators": operators},
         inputs={"artifact": artifact.sha256, "test": run.task.test.sha256, "installation": arm64.fingerprint(run.home)},
-        code=(*CODE, __name__),
+        code=(*CODE, "compress.stages.emulate", __name__),
         libraries=(),
     )
 
