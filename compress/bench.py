@@ -76,12 +76,17 @@ def bench_file(
         options: of the devices.
 
     Raises:
-        RecipeError: an unknown target, or an option is missing.
+        RecipeError: an unknown target, an option is missing, or no target reads it.
         ModelError: the file is missing, is no model, or its runtime cannot open or run it.
         ToolError: the ARM64 runtimes cannot be had here, or a device is not reached.
     """
     targets = tuple(dict.fromkeys(targets))
     devices = _find_devices(targets, options or DeviceOptions(), timeout_s)
+    if threads > 1 and not {"host", *devices} & set(targets):
+        raise RecipeError(
+            f"--threads {threads}: no target reads it, for cores count one thread; expected host or a device beside it;"
+            " add one, or leave it out"
+        )
     if file.suffix not in FORMATS:
         raise ModelError(f"{file}: suffix is {file.suffix or 'missing'}; expected .onnx or .tflite; {_advise(file)}")
     audit = audit_in_child(file)
