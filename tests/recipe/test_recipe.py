@@ -41,6 +41,7 @@ def test_values_and_defaults(tiny: Recipe, tmp_path: Path) -> None:
         "batch_size": 8,
         "learning_rate": 0.001,
         "weight_decay": 5e-4,
+        "optimizer": "sgd",
         "momentum": 0.9,
         "warmup_fraction": 0.2,
         "decay": "linear",
