@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -82,11 +82,7 @@ def bench_file(
     """
     targets = tuple(dict.fromkeys(targets))
     devices = _find_devices(targets, options or DeviceOptions(), timeout_s)
-    if threads > 1 and not {"host", *devices} & set(targets):
-        raise RecipeError(
-            f"--threads {threads}: no target reads it, for cores count one thread; expected host or a device beside it;"
-            " add one, or leave it out"
-        )
+    _refuse_idle_threads(threads, {"host", *devices} & set(targets))
     if file.suffix not in FORMATS:
         raise ModelError(f"{file}: suffix is {file.suffix or 'missing'}; expected .onnx or .tflite; {_advise(file)}")
     audit = audit_in_child(file)
@@ -133,6 +129,14 @@ def _find_devices(
     devices = {target: read_address(target, options, timeout_s) for target in targets if is_address(target)}
     refuse_idle_options(options, devices.values())
     return devices
+
+
+def _refuse_idle_threads(threads: int, timed: Collection[str]) -> None:
+    if threads > 1 and not timed:
+        raise RecipeError(
+            f"--threads {threads}: no target reads it, for cores count one thread; expected host or a device beside it;"
+            " add one, or leave it out"
+        )
 
 
 def _refuse_dead(file: Path, target: str, outputs: NDArray[np.generic]) -> None:
