@@ -104,22 +104,9 @@ def calibrate(
         if difference := _find_difference(device, clock.machine):
             raise RecipeError(f"--target {target}: {difference}; name the device that it is, or describe it in {file}")
         timed = _time(clock, placement, home, say)
-    factor, spread = fit_factor(_group(timed), CONFIDENCE)
-    calibration = Calibration(
-        device=device.name,
-        threads=threads,
-        factor=round(factor, 4),
-        spread=round(spread, 4),
-        networks=len({each.network for each in timed}),
-        classes=tuple(dict.fromkeys(name for each in timed for name in each.work.by_class)),
-        cycles=(min(each.work.cycles for each in timed), max(each.work.cycles for each in timed)),
-        runtime=clock.runtime,
-        there=f"{target}, {clock.machine['processor']}, {clock.machine['system']}",
-        date=date,
-        model=identify(placement, load_rates().rates),
-    )
+    calibration = _fit(device, placement, timed, clock, target, date)
     write_calibration(file, calibration)
-    return Outcome(calibration=calibration, timed=timed, notes=tuple(_list_notes(clock, timed, spread)))
+    return Outcome(calibration=calibration, timed=timed, notes=tuple(_list_notes(clock, timed, calibration.spread)))
 
 
 @contextmanager
@@ -175,6 +162,25 @@ def _time(clock: _Clock, placement: Placement, home: Path, say: Callable[[str], 
         ms = clock.time_ms(ruler.file)
         timed.append(Timed(network=ruler.network, scheme=ruler.scheme, work=work, predicted=predicted, measured_ms=ms))
     return tuple(timed)
+
+
+def _fit(
+    device: Device, placement: Placement, timed: Sequence[Timed], clock: _Clock, target: str, date: str
+) -> Calibration:
+    factor, spread = fit_factor(_group(timed), CONFIDENCE)
+    return Calibration(
+        device=device.name,
+        threads=len(placement.ghz),
+        factor=round(factor, 4),
+        spread=round(spread, 4),
+        networks=len({each.network for each in timed}),
+        classes=tuple(dict.fromkeys(name for each in timed for name in each.work.by_class)),
+        cycles=(min(each.work.cycles for each in timed), max(each.work.cycles for each in timed)),
+        runtime=clock.runtime,
+        there=f"{target}, {clock.machine['processor']}, {clock.machine['system']}",
+        date=date,
+        model=identify(placement, load_rates().rates),
+    )
 
 
 def _group(timed: Sequence[Timed]) -> list[list[float]]:

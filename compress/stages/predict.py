@@ -5,15 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 from compress.errors import ModelError, ToolError
 from compress.progress import Stage
 from compress.stages.context import Run, Step, execute_step
-from compress.stages.emulate import find_runtimes
+from compress.stages.emulate import find_runtimes, open_on_demand
 from compress.stages.export import Exported
-from compress.targets import Session, arm64, encode, open_session
+from compress.targets import Session, arm64, encode
 from compress.targets.answers import Profile, read_profile
 from compress.targets.cores import CORES
 from compress.targets.devices import find_device
@@ -26,6 +25,7 @@ from compress.types import METRICS, Json, Measurement
 
 CODE = (
     "compress.runtimes",
+    "compress.stages.emulate",
     "compress.targets.answers",
     "compress.targets.arm64",
     "compress.targets.files",
@@ -99,15 +99,8 @@ def _count_on(
     counted: dict[_Key, _Counted],
     notes: list[str],
 ) -> None:
-    """Add what could be counted on a core, and a sentence for each file that could not; a worker starts if needed."""
-    with ExitStack() as stack:
-        opened: list[Session] = []
-
-        def session() -> Session:
-            if not opened:
-                opened.append(stack.enter_context(open_session(core, run.home, timeout_s=600)))
-            return opened[0]
-
+    """Add what could be counted on a core, and a sentence for each file that could not."""
+    with open_on_demand(core, run.home, timeout_s=600) as session:
         distinct = {_key(place, each): (place, each) for place in places for each in exported}
         for key, (place, each) in distinct.items():
             try:

@@ -17,7 +17,7 @@ from compress.errors import ToolError
 from compress.export.audit import audit_in_child
 from compress.progress import Progress
 from compress.recipe import PhonesConfig
-from compress.stages import predict
+from compress.stages import emulate, predict
 from compress.stages.context import Run
 from compress.stages.export import Exported
 from compress.store import Store, file_sha256
@@ -71,7 +71,7 @@ def test_a_latency_for_each_phone_from_one_count(
         opened.append(core)
         return open_session(core, *args, **options)
 
-    monkeypatch.setattr(predict, "open_session", open_and_note)
+    monkeypatch.setattr(emulate, "open_session", open_and_note)
     found, notes = predict.predict_latencies(run, exported)
     assert (notes, opened) == ((), ["cortex-a76"])
     pixel, other = found
