@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -76,12 +76,13 @@ def bench_file(
         options: of the devices.
 
     Raises:
-        RecipeError: an unknown target, or an option is missing.
+        RecipeError: an unknown target, an option is missing, or no target reads it.
         ModelError: the file is missing, is no model, or its runtime cannot open or run it.
         ToolError: the ARM64 runtimes cannot be had here, or a device is not reached.
     """
     targets = tuple(dict.fromkeys(targets))
     devices = _find_devices(targets, options or DeviceOptions(), timeout_s)
+    _refuse_idle_threads(threads, {"host", *devices} & set(targets))
     if file.suffix not in FORMATS:
         raise ModelError(
             f"{file}: suffix is {file.suffix or 'missing'}; expected .onnx, .ort or .tflite; {_advise(file)}"
@@ -130,6 +131,14 @@ def _find_devices(
     devices = {target: read_address(target, options, timeout_s) for target in targets if is_address(target)}
     refuse_idle_options(options, devices.values())
     return devices
+
+
+def _refuse_idle_threads(threads: int, timed: Collection[str]) -> None:
+    if threads > 1 and not timed:
+        raise RecipeError(
+            f"--threads {threads}: no target reads it, for cores count one thread; expected host or a device beside it;"
+            " add one, or leave it out"
+        )
 
 
 def _refuse_dead(file: Path, target: str, outputs: NDArray[np.generic]) -> None:

@@ -18,8 +18,9 @@ from compress.targets.addresses import FORMS, DeviceOptions, is_address, read_ad
 from compress.targets.device_file_write import write_calibration
 from compress.targets.devices import Device, find_device, load_devices
 from compress.targets.latency.calibration import Calibration, fit_factor
-from compress.targets.latency.model import CALIBRATED_RUNTIME, CONFIDENCE, Prediction, identify, load_rates, predict
+from compress.targets.latency.model import CALIBRATED_RUNTIME, Prediction, identify, predict
 from compress.targets.latency.placement import Placement, place_threads
+from compress.targets.latency.rates import CONFIDENCE, load_rates
 from compress.targets.latency.work import Work
 from compress.targets.processor import name_core
 from compress.targets.ssh import SshDevice, open_device
@@ -103,22 +104,9 @@ def calibrate(
         if difference := _find_difference(device, clock.machine):
             raise RecipeError(f"--target {target}: {difference}; name the device that it is, or describe it in {file}")
         timed = _time(clock, placement, home, say)
-    factor, spread = fit_factor(_group(timed), CONFIDENCE)
-    calibration = Calibration(
-        device=device.name,
-        threads=threads,
-        factor=round(factor, 4),
-        spread=round(spread, 4),
-        networks=len({each.network for each in timed}),
-        classes=tuple(dict.fromkeys(name for each in timed for name in each.work.by_class)),
-        cycles=(min(each.work.cycles for each in timed), max(each.work.cycles for each in timed)),
-        runtime=clock.runtime,
-        there=f"{target}, {clock.machine['processor']}, {clock.machine['system']}",
-        date=date,
-        model=identify(placement, load_rates().rates),
-    )
+    calibration = _fit(device, placement, timed, clock, target, date)
     write_calibration(file, calibration)
-    return Outcome(calibration=calibration, timed=timed, notes=tuple(_list_notes(clock, timed, spread)))
+    return Outcome(calibration=calibration, timed=timed, notes=tuple(_list_notes(clock, timed, calibration.spread)))
 
 
 @contextmanager
@@ -166,7 +154,7 @@ def _time(clock: _Clock, placement: Placement, home: Path, say: Callable[[str], 
     from compress.rulers import count_rulers, make_rulers
 
     rulers = make_rulers(home, say)
-    works = count_rulers(rulers, placement.core, home, say)
+    works = count_rulers(rulers, placement, home, say)
     timed = []
     say("time them on the device")
     for ruler, work in zip(rulers, works, strict=True):
@@ -174,6 +162,25 @@ def _time(clock: _Clock, placement: Placement, home: Path, say: Callable[[str], 
         ms = clock.time_ms(ruler.file)
         timed.append(Timed(network=ruler.network, scheme=ruler.scheme, work=work, predicted=predicted, measured_ms=ms))
     return tuple(timed)
+
+
+def _fit(
+    device: Device, placement: Placement, timed: Sequence[Timed], clock: _Clock, target: str, date: str
+) -> Calibration:
+    factor, spread = fit_factor(_group(timed), CONFIDENCE)
+    return Calibration(
+        device=device.name,
+        threads=len(placement.ghz),
+        factor=round(factor, 4),
+        spread=round(spread, 4),
+        networks=len({each.network for each in timed}),
+        classes=tuple(dict.fromkeys(name for each in timed for name in each.work.by_class)),
+        cycles=(min(each.work.cycles for each in timed), max(each.work.cycles for each in timed)),
+        runtime=clock.runtime,
+        there=f"{target}, {clock.machine['processor']}, {clock.machine['system']}",
+        date=date,
+        model=identify(placement, load_rates().rates),
+    )
 
 
 def _group(timed: Sequence[Timed]) -> list[list[float]]:

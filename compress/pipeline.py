@@ -19,8 +19,8 @@ from compress.stages.choose import Choice, Settled, choose_scheme, settle
 from compress.stages.compatibility import try_tflite_runtime
 from compress.stages.context import Run, build_call
 from compress.stages.devices import measure_on_devices
-from compress.stages.emulate import find_runtimes
-from compress.stages.evaluate import Emulated, FailedOnCore, emulate, host_outputs, time_on_host
+from compress.stages.emulate import Emulated, FailedOnCore, emulate, find_runtimes
+from compress.stages.evaluate import host_outputs, time_on_host
 from compress.stages.exemptions import price_exemptions
 from compress.stages.export import Exported, export_model, weights_artifact
 from compress.stages.measurements import measure
@@ -44,7 +44,7 @@ from compress.stages.tune import Tuned
 from compress.stages.variants import derive_variants, note_unmade
 from compress.store import Store, folder_lock
 from compress.tasks import Task
-from compress.types import Results
+from compress.types import Measurement, Results
 
 
 def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Results:
@@ -67,17 +67,8 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
         settled = settle(run.recipe.quantize, tuned, choice)
         sensitivity = measure_layers(run, trained[1], [each.config for each in settled])
         exported = _export(run, trained, settled)
-        outputs = {each.artifact.sha256: host_outputs(run, each, run.task.test) for each in exported}
-        emulated, failed, notes = _emulate(run, exported)
-        predicted, phone_notes = predict_latencies(run, exported)
-        devices, device_notes = measure_on_devices(run, exported)
-        tried, untried = try_tflite_runtime(run, exported)
-        latencies = time_on_host(run, exported)
-        classes = {each.sha256: classify_test(run, each) for each in trained}
-        weights = tuple(weights_artifact(each) for each in trained)
-        artifacts = (*(each.artifact for each in exported), *weights)
-        measured = measure(run, trained, exported, outputs, classes, emulated, failed, devices, tried, latencies)
-        measurements = (*measured, *predicted)
+        measurements, notes = _measure(run, trained, exported)
+        artifacts = (*(each.artifact for each in exported), *(weights_artifact(each) for each in trained))
         results = Results(
             name=recipe.name,
             artifacts=artifacts,
@@ -85,20 +76,9 @@ def execute(recipe: Recipe, folder: Path, home: Path, progress: Progress) -> Res
             verdicts=judge(recipe.budgets, artifacts, measurements),
             audits={each.artifact.sha256: each.audit for each in exported},
             provenance=provenance(run, trained, exported, sensitivity, choice.record if choice else None),
-            notes=(
-                *note_small_test(run),
-                *(choice.notes if choice else ()),
-                *note_unmade(run, exported),
-                *notes,
-                *phone_notes,
-                *device_notes,
-                *untried,
-            ),
+            notes=(*note_small_test(run), *(choice.notes if choice else ()), *note_unmade(run, exported), *notes),
         )
-        models = {each.artifact.path: each.file for each in exported}
-        models |= {path: file for each in exported for path, file in each.beside.items()}
-        models |= {artifact.path: each.path for artifact, each in zip(weights, trained, strict=True)}
-        write_run(folder, results, models)
+        write_run(folder, results, _list_models(trained, exported))
     return results
 
 
@@ -191,6 +171,21 @@ def _export(run: Run, trained: tuple[Trained, ...], settled: tuple[Settled, ...]
     return (*exported, *derive_variants(run, exported))
 
 
+def _measure(
+    run: Run, trained: tuple[Trained, ...], exported: tuple[Exported, ...]
+) -> tuple[tuple[Measurement, ...], tuple[str, ...]]:
+    """What was found out about every file, and what a reader must know of the rest."""
+    outputs = {each.artifact.sha256: host_outputs(run, each, run.task.test) for each in exported}
+    emulated, failed, core_notes = _emulate(run, exported)
+    predicted, phone_notes = predict_latencies(run, exported)
+    devices, device_notes = measure_on_devices(run, exported)
+    tried, untried = try_tflite_runtime(run, exported)
+    latencies = time_on_host(run, exported)
+    classes = {each.sha256: classify_test(run, each) for each in trained}
+    measured = measure(run, trained, exported, outputs, classes, emulated, failed, devices, tried, latencies)
+    return (*measured, *predicted), (*core_notes, *phone_notes, *device_notes, *untried)
+
+
 def _emulate(
     run: Run, exported: tuple[Exported, ...]
 ) -> tuple[tuple[Emulated, ...], tuple[FailedOnCore, ...], tuple[str, ...]]:
@@ -208,3 +203,10 @@ def _emulate(
         note = f"ARM64 was not measured: {error}. Its budgets are MISSING; the host's measurements are complete."
         run.progress.note(note)
         return (), (), (note,)
+
+
+def _list_models(trained: tuple[Trained, ...], exported: tuple[Exported, ...]) -> dict[str, Path]:
+    """Path in the run's folder -> the file in the store."""
+    models = {each.artifact.path: each.file for each in exported}
+    models |= {path: file for each in exported for path, file in each.beside.items()}
+    return models | {weights_artifact(each).path: each.path for each in trained}

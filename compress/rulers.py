@@ -30,6 +30,7 @@ from compress.quantize import Float32, Scheme, StaticInt8, quantize
 from compress.store import canonical_json, code_version, file_sha256, stage_key, write_atomic
 from compress.targets import Session, arm64, encode, open_session
 from compress.targets.latency.pipelines import PIPELINES
+from compress.targets.latency.placement import Placement
 from compress.targets.latency.work import Work, measure_work
 
 NETWORKS: dict[str, tuple[Callable[..., nn.Module], int]] = {
@@ -69,8 +70,8 @@ def make_rulers(home: Path, say: Callable[[str], None]) -> tuple[Ruler, ...]:
     return tuple(rulers)
 
 
-def count_rulers(rulers: Sequence[Ruler], core: str, home: Path, say: Callable[[str], None]) -> tuple[Work, ...]:
-    """What one inference of each asks of a core, in their order.
+def count_rulers(rulers: Sequence[Ruler], place: Placement, home: Path, say: Callable[[str], None]) -> tuple[Work, ...]:
+    """What one inference of each asks of a device's cores, in their order.
 
     Raises:
         ToolError: the ARM64 runtimes cannot be had here.
@@ -82,12 +83,13 @@ def count_rulers(rulers: Sequence[Ruler], core: str, home: Path, say: Callable[[
     with ExitStack() as stack:
         session: Session | None = None
         for ruler in rulers:
+            config = {"core": place.core, "shared_cache_kib": place.shared_cache_kib, "threads": len(place.ghz)}
             inputs = {"file": file_sha256(ruler.file), "installation": installation}
-            kept = home / "rulers" / f"{stage_key('work', {'core': core}, inputs, code, {})}.json"
+            kept = home / "rulers" / f"{stage_key('work', config, inputs, code, {})}.json"
             if not kept.exists():
-                say(f"count {ruler.network}, {ruler.scheme}, on an emulated {core}")
-                session = session or stack.enter_context(open_session(core, home, timeout_s=600))
-                write_atomic(kept, canonical_json(dataclasses.asdict(_count(session, ruler, core))))
+                say(f"count {ruler.network}, {ruler.scheme}, on an emulated {place.core}")
+                session = session or stack.enter_context(open_session(place.core, home, timeout_s=600))
+                write_atomic(kept, canonical_json(dataclasses.asdict(_count(session, ruler, place))))
             content = json.loads(kept.read_text())
             found.append(Work(**{**content, "lines": tuple(content["lines"])}))
     return tuple(found)
@@ -100,10 +102,11 @@ def draw_input(session: Session, file: Path) -> NDArray[np.generic]:
     return encode(spec, np.random.default_rng(0).random((1, channels, height, width), dtype=np.float32))
 
 
-def _count(session: Session, ruler: Ruler, core: str) -> Work:
+def _count(session: Session, ruler: Ruler, place: Placement) -> Work:
     audit = audit_in_child(ruler.file)
-    profile = session.profile(ruler.file, draw_input(session, ruler.file))
-    return measure_work(profile, PIPELINES[core], audit["compute_ops"] + audit["conversions"])
+    sample = draw_input(session, ruler.file)
+    profile = session.profile(ruler.file, sample, shared_cache_kib=place.shared_cache_kib, threads=len(place.ghz))
+    return measure_work(profile, PIPELINES[place.core], audit["compute_ops"] + audit["conversions"])
 
 
 def _write(make: Callable[..., nn.Module], pixels: int, scheme: str, file: Path) -> None:

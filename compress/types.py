@@ -115,7 +115,8 @@ class Measurement:
         mean, and `details["statistic"]` is `mean`.
     samples: the raw observations, where there are several and they are known; value's unit.
     n: how many observations (images, inferences) stand behind the value.
-    interval: 95 % interval (low, high), where one is known; of a prediction 90 %.
+    interval: 95 % interval (low, high), where one is known; of a prediction that of `details["confidence"]`, None where
+        nothing published tests it.
     artifact: sha256 of what was measured.
     reference: sha256 of what it was compared with, for differences and agreements.
     runtime: e.g. `litert 2.3.0`, `onnxruntime 1.32.0`, `torch 2.13.0`; `file` for static figures.

@@ -39,7 +39,7 @@ def run(fashion_mnist_folder: Path, tmp_path_factory: pytest.TempPathFactory):
 
 
 def test_born_again(run) -> None:
-    errors = run("born_again")["test_error_percent"]
+    errors = run("born_again")["test_error_percent"]["mobile"]
     assert len(errors) == 7
     assert all(0 <= value <= 100 for values in errors.values() for value in values)
 

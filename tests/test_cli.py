@@ -12,7 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from compress import pipeline
-from compress.cli import _print_next, app
+from compress.cli import app
+from compress.cli.run_command import _print_next
 from compress.types import Results
 from tests.report.example_results import example
 

@@ -96,6 +96,18 @@ def test_an_option_that_nothing_reads_is_refused(tmp_path: Path, options: dict[s
         )
 
 
+def test_threads_that_no_target_has_are_refused(tmp_path: Path) -> None:
+    file = tiny_models.write_onnx(tmp_path / "m.onnx")
+    with pytest.raises(RecipeError, match=r"--threads 4: no target reads it, .* expected host or a device beside it"):
+        bench_file(file, ("cortex-a53",), tmp_path, inferences=1, threads=4, seed=0, timeout_s=60)
+
+
+def test_doctor_refuses_an_option_that_nothing_reads() -> None:
+    result = CliRunner().invoke(app, ["doctor", "--port", "22"])
+    assert isinstance(result.exception, RecipeError)
+    assert str(result.exception).startswith("--port: no target reads it")
+
+
 def test_doctor_takes_devices_alone() -> None:
     with pytest.raises(RecipeError, match="--target host: is no device; expected ssh:user@host, adb:SERIAL"):
         read_device("host", DeviceOptions())

@@ -322,9 +322,14 @@ def test_nothing_that_is_not_a_number_passes() -> None:
 # Predictions
 
 
-def predicted(name: str, value: float, spread: float = 1.25, ratio_spread: float = 1.1) -> Measurement:
-    details = {"warnings": ["no published figure of cortex-a76 was fitted"], "ratio_spread": ratio_spread}
-    interval = (value / spread, value * spread)
+def predicted(name: str, *cases: float, spread: float = 1.25, ratio_spread: float = 1.1) -> Measurement:
+    """The first of the cases is the estimate."""
+    value = cases[0]
+    details = {
+        "warnings": ["no published figure of cortex-a76 was fitted"], "confidence": None, "cases_ms": cases,
+        "ratio_spread": ratio_spread,
+    }  # fmt: skip
+    interval = (min(cases) / spread, max(cases) * spread)
     return measured(
         name, "predicted_latency_ms", value, n=1, target="pixel-4", how="predicted", interval=interval, details=details
     )
@@ -341,9 +346,12 @@ def test_a_prediction_is_judged_at_its_unfavourable_end(how: str) -> None:
     assert (found.status, found.value) == ("FAIL", 12.5)
     assert found.reason == (
         "student-int8.tflite: predicted_latency_ms 12.500 ms (high end, estimate 10.000 ms) exceeds the limit"
-        " 12.000 ms by 0.500 ms (90 % interval 8.000 to 12.500, predicted, no published figure of cortex-a76 was"
-        " fitted, litert 2.3.0, pixel-4)"
+        " 12.000 ms by 0.500 ms (interval that nothing published tests: 8.000 to 12.500, predicted, no published figure"
+        " of cortex-a76 was fitted, litert 2.3.0, pixel-4)"
     )
+    near = predicted(STUDENT, 10.0)
+    near = dataclasses.replace(near, details={**near.details, "confidence": 0.9, "warnings": []})
+    assert "(90 % interval 8.000 to 12.500, predicted, litert" in verdict(phone_budget(judge=how), near).reason
     assert verdict(phone_budget(judge=how), predicted(STUDENT, 9.5)).status == "PASS"
     assert verdict(phone_budget(judge=how, at_most=None, at_least=9.0), predicted(STUDENT, 10.0)).value == 8.0
 
@@ -355,6 +363,14 @@ def test_a_ratio_of_predictions_has_an_error_of_its_own() -> None:
     found = verdict(budget, *both)
     assert (found.status, found.value) == ("PASS", pytest.approx(0.22))
     assert verdict(dataclasses.replace(budget, at_most=0.21), *both).status == "FAIL"
+
+
+def test_what_is_unknown_of_a_phone_is_the_same_for_both_files() -> None:
+    """Operators of the small file cost 2 ms or nothing, memory takes either 1 or 4 ms: 2/10 to 8/13, times 1.1."""
+    both = predicted(STUDENT, 4.0, 2.0, 8.0, 6.0), predicted(TEACHER, 10.0, 10.0, 13.0, 13.0)
+    budget = phone_budget(relative_to="teacher-*.tflite", at_most=1.0)
+    assert verdict(budget, *both).value == pytest.approx(1.1 * 8 / 13)
+    assert verdict(dataclasses.replace(budget, at_most=None, at_least=0.1), *both).value == pytest.approx(0.2 / 1.1)
 
 
 def test_a_prediction_is_no_latency() -> None:

@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from compress.cli import app
@@ -13,6 +15,7 @@ from compress.recipe import load_recipe
 from compress.recipe.quantization import Scheme
 from compress.recipe.variants import Variant
 from compress.targets.devices import load_devices
+from compress.tasks import Task
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -70,6 +73,28 @@ def test_every_way_to_distil_is_a_recipe(line: str, mine: Path) -> None:
     (shipped,) = re.findall(r"^  distill: .*$", QUICKSTART, re.MULTILINE)
     (mine / "mine.yaml").write_text(QUICKSTART.replace(shipped, f"  {line}"))
     assert load_recipe(mine / "mine.yaml").student.distill
+
+
+def test_ones_own_model_and_data_are_a_recipe(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (module,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (recipe,) = re.findall(r"```yaml\n(task: .*?)```", README, re.DOTALL)
+    (mine / "my_package" / "photos.py").write_text(module)
+    rest = QUICKSTART[QUICKSTART.index("quantize:") : QUICKSTART.index("budgets:")]
+    (mine / "mine.yaml").write_text(f"name: mine\n{recipe}{rest}")
+    rng = np.random.default_rng(0)
+    np.savez(
+        mine / "photos.npz",
+        images=rng.random((800, 3, 8, 8), np.float32),
+        labels=rng.integers(0, 2, 800),
+        test_images=rng.random((9, 3, 8, 8), np.float32),
+        test_labels=rng.integers(0, 2, 9),
+    )
+    monkeypatch.chdir(mine)
+    loaded = load_recipe(mine / "mine.yaml")
+    task: Task = loaded.task.build(home=mine)
+    assert [len(split) for split in task.splits()] == [100, 200, 500, 9]
+    student = loaded.student.model.build(in_channels=3, classes=len(task.classes))
+    assert student(torch.from_numpy(task.test.images)).shape == (9, 2)
 
 
 def test_several_teachers_are_a_recipe(mine: Path) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from compress import pipeline
+from compress import pipeline, run_folder
 from compress.cli import app
 from compress.errors import DataError, RecipeError, ToolError
 from compress.recipe import load_recipe
 from compress.run_folder import check_artifacts, check_folder, find_other_recipe, load_results, write_run
-from compress.types import Artifact, Budget, Results, Verdict
+from compress.types import Artifact, Budget, Measurement, Results, Verdict
 
 MODEL = b"a model"
 
@@ -47,6 +47,21 @@ def finished(tmp_path: Path) -> Path:
     (tmp_path / "model").write_bytes(MODEL)
     write_run(tmp_path / "run", results(), {"models/student-int8.tflite": tmp_path / "model"})
     return tmp_path / "run"
+
+
+@pytest.mark.parametrize(
+    ("runtime", "threads", "lasts"),
+    [("litert 2.3.0", 1, True), ("litert 2.3.0", 4, False), ("onnxruntime 1.32.0", 1, False)],
+)
+def test_predictions_of_counts_that_vary_are_no_part_of_the_identity(runtime: str, threads: int, lasts: bool) -> None:
+    identities = set()
+    for ms in (1.0, 1.01):
+        predicted = Measurement(
+            metric="predicted_latency_ms", unit="ms", value=ms, n=1, artifact=hashlib.sha256(MODEL).hexdigest(),
+            runtime=runtime, target="Pixel 4", how="predicted", details={"threads": threads},
+        )  # fmt: skip
+        identities.add(run_folder._identity(dataclasses.replace(results(), measurements=(predicted,))))
+    assert (len(identities) == 2) == lasts
 
 
 @pytest.mark.parametrize("harm", [lambda file: file.write_bytes(b"corrupt"), lambda file: file.unlink()])

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from published import RUNTIME, Row
 from scipy.optimize import least_squares
 
-from compress.targets.latency.model import CONFIDENCE, Fitted, Rates, break_down
+from compress.targets.latency.model import break_down
+from compress.targets.latency.rates import CONFIDENCE, Fitted, Rates, Seen, Spread
 from compress.targets.latency.work import Work
 
 NAMES = tuple(field.name for field in dataclasses.fields(Rates))
@@ -85,6 +86,20 @@ def leave_out(observations: Sequence[Observation], groups: Groups) -> tuple[NDAr
     return predicted, fits
 
 
+def compare_pairs(observations: Sequence[Observation], pairs: Sequence[tuple[int, int]]) -> NDArray[np.float64]:
+    """Logarithms of predicted over published ratios, both terms by one fit that had no network of either family."""
+    fits: dict[frozenset[str], Rates] = {}
+    errors = []
+    for pair in pairs:
+        one, other = (observations[index] for index in pair)
+        out = frozenset((one.row.ruler.family, other.row.ruler.family))
+        if out not in fits:
+            fits[out] = fit_rates([each for each in observations if each.row.ruler.family not in out])
+        predicted = one.predict(fits[out]) / other.predict(fits[out])
+        errors.append(math.log(predicted / (one.ms / other.ms)))
+    return np.array(errors)
+
+
 def spread(log_errors: Sequence[float] | NDArray[np.float64]) -> float:
     """The factor that holds CONFIDENCE of further errors (split conformal: Lei et al. 2018, arXiv 1604.04173)."""
     sizes = np.sort(np.abs(log_errors))
@@ -92,24 +107,39 @@ def spread(log_errors: Sequence[float] | NDArray[np.float64]) -> float:
     return float(np.exp(sizes[min(rank, len(sizes)) - 1]))
 
 
-def fit_all(observations: Sequence[Observation], log_errors: dict[str, NDArray[np.float64]]) -> Fitted:
+def fit_all(
+    observations: Sequence[Observation], log_errors: dict[str, NDArray[np.float64]], pairs: Sequence[tuple[int, int]]
+) -> Fitted:
     """What ships: rates of all rows, and spreads of those that were left out.
 
     Args:
         observations: all.
-        log_errors: logarithms of predicted over published: `family`, and `core` too left out, and `ratio` of two
-            networks.
+        log_errors: logarithms of predicted over published: `family`, and `core` too left out, and `ratio` of pairs.
+        pairs: indices of the rows that the ratios are of, both with as many threads.
     """
     cycles = [each.work.cycles for each in observations]
-    threads = [each.row.threads for each in observations]
+    rows = [each.row for each in observations]
+    several = np.array([row.threads > 1 for row in rows])
+    paired = np.array([rows[i].threads > 1 for i, _ in pairs])
+
+    def measure_spread(chosen: NDArray[np.bool_], pairs_chosen: NDArray[np.bool_]) -> Spread:
+        near = spread(log_errors["family"][chosen])
+        return Spread(
+            near=near, far=near * spread(log_errors["core"][chosen]), ratio=spread(log_errors["ratio"][pairs_chosen])
+        )
+
     return Fitted(
         rates=fit_rates(observations),
-        cores=tuple(sorted({each.row.core for each in observations})),
-        classes=tuple(sorted({name for each in observations for name in each.work.by_class})),
+        seen={core: _see(core, observations) for core in sorted({row.core for row in rows})},
         runtimes=(RUNTIME,),
-        threads=(min(threads), max(threads)),
         cycles=(round(min(cycles)), round(max(cycles))),
-        spread=spread(log_errors["family"]),
-        far_spread=spread(log_errors["family"]) * spread(log_errors["core"]),
-        ratio_spread=spread(log_errors["ratio"]),
+        one_thread=measure_spread(~several, ~paired),
+        several_threads=measure_spread(several, paired),
     )
+
+
+def _see(core: str, observations: Sequence[Observation]) -> Seen:
+    here = [each for each in observations if each.row.core == core]
+    threads = [each.row.threads for each in here]
+    classes = sorted({name for each in here for name in each.work.by_class})
+    return Seen(classes=tuple(classes), threads=(min(threads), max(threads)))

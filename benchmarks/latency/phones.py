@@ -12,7 +12,7 @@ from published import RUNTIME, Ruler
 from rulers import NETWORKS, SCHEMES, count_work
 
 from compress.targets.devices import find_device, load_devices
-from compress.targets.latency.model import predict
+from compress.targets.latency.model import Prediction, predict
 from compress.targets.latency.placement import place_threads
 
 PLACES = (
@@ -26,7 +26,7 @@ PLACES = (
 
 
 def main() -> int:
-    """Print a Markdown table: milliseconds, and the 90 % interval."""
+    """Print a Markdown table: milliseconds, and the interval; in brackets where nothing published tests it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--schemes", nargs="+", choices=SCHEMES, default=list(SCHEMES))
@@ -39,10 +39,15 @@ def main() -> int:
     for network in options.networks:
         for scheme in options.schemes:
             ruler = Ruler(network=network, resolution=224, width=1.0, scheme=scheme)
-            found = [predict(count_work(ruler, place.core)[0], place, RUNTIME) for place in places]
-            cells = [f"{each.ms:.3g} ({each.low:.3g} to {each.high:.3g})" for each in found]
+            found = [predict(count_work(ruler, place)[0], place, RUNTIME) for place in places]
+            cells = [_write(each) for each in found]
             print(f"| {network} | {scheme} | {' | '.join(cells)} |", flush=True)
     return 0
+
+
+def _write(found: Prediction) -> str:
+    interval = f"{found.low:.3g} to {found.high:.3g}"
+    return f"{found.ms:.3g} ({interval})" if found.confidence else f"{found.ms:.3g} [{interval}]"
 
 
 if __name__ == "__main__":

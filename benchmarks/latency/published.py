@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from compress.targets.cores import CORES
 from compress.targets.devices import load_devices
 from compress.targets.latency.placement import Placement
 
@@ -15,6 +16,10 @@ OTHERS = Path(__file__).with_name("other_runtimes.csv")
 """Of runtimes with kernels of their own: not for milliseconds, but for the ratio of two phones."""
 RUNTIME = "litert"
 """XNNPACK's own benchmarks, whose kernels LiteRT runs."""
+GB_PER_S = {"Redmi 9": 14.4}
+"""Of devices that devices.yaml lacks. Helio G80: LPDDR4X at 1800 MHz, 2 x 16 bits (MediaTek's product page)."""
+UNNAMED_GB_PER_S = 14.9
+"""Where the device is not named: LPDDR4X at 1866 MHz, 2 x 16 bits, as chips of the middle class have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +60,22 @@ class Row:
         """Rows of one place can be compared with each other."""
         return self.device or f"a {self.core} at {self.ghz:g} GHz", self.core, self.threads
 
+    @property
+    def chip(self) -> str:
+        """Rows of one chip are not independent, in whatever phone it is."""
+        device = load_devices().get(self.device)
+        return device.chip if device else self.place[0]
+
     @cached_property
     def placement(self) -> Placement:
         """For the model; of the device the bandwidth of its memory alone, the clock is the source's."""
         device = load_devices().get(self.device)
-        memory = device.memory if device else None
+        memory = device.memory.peak_gb_per_s if device and device.memory else None
         return Placement(
-            core=self.core, ghz=(self.ghz,) * self.threads, gb_per_s=memory.peak_gb_per_s if memory else None
+            core=self.core,
+            ghz=(self.ghz,) * self.threads,
+            shared_cache_kib=device.shared_cache_kib if device else CORES[self.core].shared_cache_kib,
+            gb_per_s=memory or GB_PER_S.get(self.device, UNNAMED_GB_PER_S),
         )
 
 

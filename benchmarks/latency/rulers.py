@@ -24,11 +24,12 @@ from compress.models.mobilenet_v2 import mobilenet_v2
 from compress.models.mobilenet_v3 import mobilenet_v3
 from compress.models.random_weights import draw_weights, smooth_images
 from compress.quantize import Float32, StaticInt8, quantize
-from compress.store import canonical_json, code_version, stage_key
+from compress.store import canonical_json, code_version, file_sha256, stage_key
 from compress.targets import arm64, encode, open_session
-from compress.targets.answers import Block, Profile, Traffic
+from compress.targets.answers import Profile, read_profile
 from compress.targets.cores import CORES
 from compress.targets.latency.pipelines import PIPELINES
+from compress.targets.latency.placement import Placement
 from compress.targets.latency.work import Work, measure_work
 from compress.types import Json
 
@@ -43,11 +44,11 @@ SCHEMES = {"float32": Float32(), "static_int8": StaticInt8()}
 LIBRARIES = ("torch", "litert-torch", "ai-edge-litert")
 
 
-def count_work(ruler: Ruler, core: str) -> tuple[Work, int]:
-    """What one inference asks of a core, and the multiply-accumulates of the graph."""
+def count_work(ruler: Ruler, place: Placement) -> tuple[Work, int]:
+    """What one inference asks of a device's cores, and the multiply-accumulates of the graph."""
     file = _obtain_file(ruler)
     audit = audit_in_child(file)
-    work = measure_work(_obtain_profile(file, ruler, core), PIPELINES[core], count_operators(audit))
+    work = measure_work(_obtain_profile(file, ruler, place), PIPELINES[place.core], count_operators(audit))
     return work, audit["macs"]
 
 
@@ -69,29 +70,26 @@ def _obtain_file(ruler: Ruler) -> Path:
     return file
 
 
-def _locate_profile(file: Path, core: str) -> Path:
-    """By all that decides it: the file, the installation, the core and its caches."""
-    emulated = CORES[core]
-    caches = [emulated.l1d_kib, emulated.l2_kib, emulated.l3_kib + emulated.system_kib]
-    inputs = {"file": file.stem, "installation": arm64.fingerprint(default_home())}
-    config = {"core": core, "cpu": emulated.cpu, "caches": caches}
+def _locate_profile(file: Path, place: Placement) -> Path:
+    """By all that decides it: the file, the installation, the core and its caches, the threads."""
+    core = CORES[place.core]
+    caches = [core.l1d_kib, core.l2_kib, place.shared_cache_kib]
+    inputs = {"file": file_sha256(file), "installation": arm64.fingerprint(default_home())}
+    config = {"core": core.name, "cpu": core.cpu, "caches": caches, "threads": len(place.ghz)}
     return _kept(stage_key("profile", config, inputs, code_version("compress.runtimes"), {}), ".json")
 
 
-def _obtain_profile(file: Path, ruler: Ruler, core: str) -> Profile:
-    kept = _locate_profile(file, core)
+def _obtain_profile(file: Path, ruler: Ruler, place: Placement) -> Profile:
+    kept = _locate_profile(file, place)
     if not kept.exists():
-        with open_session(core, default_home(), timeout_s=900) as session:
+        with open_session(place.core, default_home(), timeout_s=900) as session:
             image = smooth_images(1, (3, ruler.resolution, ruler.resolution)).numpy()
-            profile = session.profile(file, encode(session.describe(file).inputs[0], image))
+            sample = encode(session.describe(file).inputs[0], image)
+            profile = session.profile(file, sample, shared_cache_kib=place.shared_cache_kib, threads=len(place.ghz))
         temporary = kept.with_suffix(".tmp")
         temporary.write_bytes(canonical_json(dataclasses.asdict(profile)))
         temporary.replace(kept)
-    content = json.loads(kept.read_text())
-    return Profile(
-        blocks=tuple(Block(executions=each["executions"], words=tuple(each["words"])) for each in content["blocks"]),
-        traffic=tuple(Traffic(**level) for level in content["traffic"]),
-    )
+    return read_profile(json.loads(kept.read_text()))
 
 
 def _kept(key: str, suffix: str) -> Path:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from compress.types import Json
 
-_LEFT_OUT = {"family": "family", "device": "device", "core": "f. + core", "macs": "alone"}
+_LEFT_OUT = {"family": "family", "chip": "chip", "core": "f. + core", "macs": "alone"}
 """What stands above the columns."""
 
 
 _TITLES = {
     "family": "family left out",
-    "device": "device left out",
+    "chip": "chip left out",
     "core": "family and core left out",
     "macs": "family, by MACs alone",
 }
@@ -28,8 +28,10 @@ def show(report: Json) -> None:
     for name, rate in report["rates"].items():
         print(f"  {name:22}{rate['value']:>10,.5g} ({rate['least']:,.5g} to {rate['most']:,.5g})")
     fitted = report["fitted"]
-    spreads = ", ".join(f"{key} {fitted[key]:.3f}" for key in ("spread", "far_spread", "ratio_spread"))
-    print(f"  of intervals: {spreads}\n")
+    for threads in ("one_thread", "several_threads"):
+        factors = ", ".join(f"{name} {factor:.3f}" for name, factor in fitted[threads].items())
+        print(f"  intervals, {threads.replace('_', ' ')}: {factors}")
+    print()
     for target in report["targets"]:
         limit = f"at most {target['at_most']:g}" if "at_most" in target else f"at least {target['at_least']:g}"
         print(f"{'kept  ' if target['kept'] else 'MISSED'} {target['what']}: {target['seen']:.3f}, asked {limit}")
@@ -60,8 +62,9 @@ def _show_errors(figures: Json) -> None:
     print(f"ratio of int8 to float32: {figures['int8_ratios']:.1%}")
     for place, coefficient in figures["spearman"].items():
         print(f"Spearman, {place}: {coefficient:.2f}")
-    for name, value in figures["coverage"].items():
-        print(f"90 % intervals that hold, {_TITLES[name]}: {value:.1%}")
+    for name, shares in figures["coverage"].items():
+        held = ", ".join(f"{of} {value:.1%}" for of, value in shares.items())
+        print(f"90 % intervals that hold, {_TITLES[name]}: {held}")
 
 
 def _show_phones(pairs: Json) -> None:

@@ -1,8 +1,10 @@
 """How good predicted latencies are: fitted on part of the published rows, held against the rest.
 
-Every network is rebuilt and counted on every kind of core that it was timed on. Then one family of networks at a time
-is left out, one device, one kind of core. Beside it stands what multiply-accumulates alone predict: a + b * MACs,
-fitted for each device, number of threads and scheme on the other families. Targets that are missed are printed so.
+Every network is rebuilt and counted on every kind of core that it was timed on, with as many threads and before the
+chip's shared cache. Then a family of networks is left out at a time, a chip, or a family and a kind of core together.
+Beside it stands what multiply-accumulates alone predict: a + b * MACs, fitted for each device, number of threads and
+scheme on the other families. Intervals are tested nested: neither rates nor spread have seen the rows. Targets that are
+missed are printed so, and make the exit code 1.
 Ratios of two phones are held against those of another runtime too: it has figures of a Cortex-A76.
 
 `--quick` takes the counts of work.json, which `--write` wrote together with the rates that ship.
@@ -24,7 +26,7 @@ from fit import Observation, fit_rates
 from published import FILE, OTHERS, Row, read_published
 from tables import show
 
-from compress.targets.latency.model import RATES_FILE
+from compress.targets.latency.rates import RATES_FILE
 from compress.targets.latency.work import Work
 from compress.types import Json
 
@@ -57,15 +59,21 @@ def main() -> int:
 
 
 def count(rows: Sequence[Row]) -> list[Observation]:
-    """Rebuild and count; a network on a core once."""
+    """Rebuild and count; a network on so many cores of a kind once."""
     from rulers import count_work  # torch and the converters take seconds to load
 
     observations = []
     for row in rows:
-        print(f"{row.ruler} on {row.core}", file=sys.stderr, flush=True)
-        work, macs = count_work(row.ruler, row.core)
+        print(name_count(row), file=sys.stderr, flush=True)
+        work, macs = count_work(row.ruler, row.placement)
         observations.append(Observation(row=row, work=work, macs=macs))
     return observations
+
+
+def name_count(row: Row) -> str:
+    """In work.json."""
+    shared_kib = row.placement.shared_cache_kib
+    return f"{row.ruler}, {row.core}, threads {row.threads}, shared cache {shared_kib} KiB"
 
 
 def read_work(rows: Sequence[Row]) -> list[Observation]:
@@ -73,7 +81,7 @@ def read_work(rows: Sequence[Row]) -> list[Observation]:
     kept = json.loads(WORK_FILE.read_text(encoding="utf-8"))
     observations = []
     for row in rows:
-        each = kept[f"{row.ruler} {row.core}"]
+        each = kept[name_count(row)]
         work = Work(**{**each["work"], "lines": tuple(each["work"]["lines"])})
         observations.append(Observation(row=row, work=work, macs=each["macs"]))
     return observations
@@ -85,7 +93,7 @@ def write_work(observations: Sequence[Observation]) -> None:
     for each in observations:
         work = dataclasses.asdict(each.work)
         work["by_class"] = {name: round(cycles) for name, cycles in work["by_class"].items()}
-        kept[f"{each.row.ruler} {each.row.core}"] = {"work": work, "macs": each.macs}
+        kept[name_count(each.row)] = {"work": work, "macs": each.macs}
     WORK_FILE.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
@@ -99,10 +107,17 @@ def write_rates(report: Json) -> None:
             "published": f"benchmarks/latency/published.csv, sha256 {hashlib.sha256(FILE.read_bytes()).hexdigest()}",
         },
         "rates": report["rates"],
-        "fitted_on": {key: list(fitted[key]) for key in ("cores", "classes", "runtimes", "threads", "cycles")},
-        "spreads": {key: round(fitted[key], 3) for key in ("spread", "far_spread", "ratio_spread")},
+        "fitted_on": {
+            "runtimes": list(fitted["runtimes"]),
+            "cycles": list(fitted["cycles"]),
+            "cores": {core: {key: list(value) for key, value in seen.items()} for core, seen in fitted["seen"].items()},
+        },
+        "spreads": {
+            threads: {name: round(factor, 3) for name, factor in fitted[threads].items()}
+            for threads in ("one_thread", "several_threads")
+        },
     }
-    head = "# Written by benchmarks/latency/validate.py; compress/targets/latency/model.py says what each rate is.\n"
+    head = "# Written by benchmarks/latency/validate.py; compress/targets/latency/rates.py says what each rate is.\n"
     RATES_FILE.write_text(head + yaml.safe_dump(content, sort_keys=False, width=120), encoding="utf-8")
 
 

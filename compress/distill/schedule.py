@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import nn
-from torch.optim import SGD
+from torch.optim import SGD, AdamW, Optimizer
 
 from compress.distill.device import Precision
 from compress.distill.views import Augment
@@ -17,6 +17,7 @@ _EXPECTED = {
     "epochs": "at least 1",
     "batch_size": "at least 1",
     "learning_rate": "a number above 0",
+    "optimizer": "sgd or adamw",
     "views": "at least 0",
     "warmup_fraction": "at least 0 and below 1",
     "momentum": "at least 0 and below 1",
@@ -26,11 +27,13 @@ _EXPECTED = {
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """SGD with Nesterov momentum; the learning rate climbs linearly to its peak and falls to zero.
+    """How weights move; the learning rate climbs linearly to its peak and falls to zero.
 
     batch_size: samples per step, of all processes together.
     learning_rate: the peak.
-    weight_decay: of weights alone; biases and batch norms have none.
+    optimizer: sgd with Nesterov momentum, for convolutions; adamw (Loshchilov & Hutter 2019), for transformers.
+    weight_decay: of weights alone; biases, batch norms and layer norms have none.
+    momentum: Nesterov's, or AdamW's first beta; its second is 0.999.
     warmup_fraction: share of the steps in which the learning rate climbs.
     decay: how it falls: in a straight line, or as half a cosine (Loshchilov & Hutter 2017).
     views: each sample is seen in this many views, epoch e in view e modulo views; 0 for a new view every epoch.
@@ -41,6 +44,7 @@ class Schedule:
     epochs: int
     batch_size: int
     learning_rate: float
+    optimizer: Literal["sgd", "adamw"] = "sgd"
     weight_decay: float = 5e-4
     momentum: float = 0.9
     warmup_fraction: float = 0.2
@@ -56,6 +60,7 @@ class Schedule:
             "epochs": self.epochs >= 1,
             "batch_size": self.batch_size >= 1,
             "learning_rate": self.learning_rate > 0,
+            "optimizer": self.optimizer in ("sgd", "adamw"),
             "views": self.views >= 0,
             "warmup_fraction": 0 <= self.warmup_fraction < 1,
             "momentum": 0 <= self.momentum < 1,
@@ -83,11 +88,13 @@ class Schedule:
         """The views that the whole training shows."""
         return tuple(sorted({self.view_of(epoch) for epoch in range(self.epochs)}))
 
-    def optimizer(self, model: nn.Module) -> SGD:
-        """Stochastic gradient descent on everything in the model that trains."""
+    def make_optimizer(self, model: nn.Module) -> Optimizer:
+        """What moves everything in the model that trains."""
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         groups = [
             {"params": [parameter for parameter in trained if parameter.ndim > 1], "weight_decay": self.weight_decay},
             {"params": [parameter for parameter in trained if parameter.ndim <= 1], "weight_decay": 0.0},
         ]
+        if self.optimizer == "adamw":
+            return AdamW(groups, self.learning_rate, betas=(self.momentum, 0.999))
         return SGD(groups, self.learning_rate, momentum=self.momentum, nesterov=self.momentum > 0)

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from compress.distill.answers import Advance, Answers, ask_teachers
+from compress.distill.batch_norms import global_batch_norms
 from compress.distill.checkpoint import Checkpoint
 from compress.distill.device import Device, choose_device
 from compress.distill.distillation import Distillation, check_distillation, training_loss
@@ -27,7 +29,7 @@ from compress.distill.trainee import Trainee
 from compress.distill.transfer import TransferSet
 from compress.distill.views import View
 from compress.distill.watch import Epoch, Watch
-from compress.distill.world import ALONE, World, global_batch_norms
+from compress.distill.world import ALONE, World
 from compress.errors import DataError
 from compress.tasks.task import Split
 
@@ -87,14 +89,10 @@ def train(
     done = len(trainee.history)
     watch = Watch(validation, distillation, device, done, schedule.epochs, advance) if world.leads else None
     world.wait()
-    try:
-        with global_batch_norms(model, world):
-            for epoch in range(done, schedule.epochs):
-                _train_epoch(trainee, lesson.losses(trainee, epoch), watch, file, checkpoint_seconds)
-                world.wait()  # for the leader, however long that took
-    finally:
-        learner.close()
-        lesson.close()
+    with closing(lesson), closing(learner), global_batch_norms(model, world):
+        for epoch in range(done, schedule.epochs):
+            _train_epoch(trainee, lesson.losses(trainee, epoch), watch, file, checkpoint_seconds)
+            world.wait()  # for the leader, however long that took
     model.load_state_dict(trainee.result.state_dict())
     model.cpu().eval()
     return tuple(trainee.history)

@@ -45,7 +45,7 @@ class Trainee:
             average = get_ema_multi_avg_fn(schedule.ema_decay)
             self._average = AveragedModel(learner.student, multi_avg_fn=average, use_buffers=True)
         self.forward = world.wrap(learner)
-        self._optimizer = schedule.optimizer(learner)
+        self._optimizer = schedule.make_optimizer(learner)
         self.step = 0
         self.loss_sum = torch.zeros((), device=device.name)
         self.history: list[Epoch] = []

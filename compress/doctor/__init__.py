@@ -17,7 +17,7 @@ from rich.markup import escape
 from compress.doctor.finding import Finding
 from compress.doctor.runtimes import check_arm64, check_device, check_host, check_tflite_runtime, read_device
 from compress.errors import EXIT_ENVIRONMENT, EXIT_PASS, CompressError
-from compress.targets.addresses import DeviceOptions
+from compress.targets.addresses import DeviceOptions, refuse_idle_options
 
 MARKS = {"ok": "[green]✓[/]", "missing": "[red]✗[/]", "absent": "[yellow]·[/]"}
 NEEDED_BYTES = 1_000_000_000  # ARM64 runtimes 0.4 GB while they are installed, data and several runs' results 0.1 GB
@@ -44,9 +44,11 @@ def diagnose(
         The exit code: 4 if something is missing that every run needs, or a device that was asked for, else 0.
 
     Raises:
-        RecipeError: a target is no address of a device, or an option is missing.
+        RecipeError: a target is no address of a device, or an option is missing, or no device reads it.
     """
-    devices = [read_device(target, options or DeviceOptions()) for target in targets]
+    options = options or DeviceOptions()
+    devices = [read_device(target, options) for target in targets]
+    refuse_idle_options(options, devices)
     checks: tuple[Callable[[], Finding], ...] = (
         _python,
         _packages,

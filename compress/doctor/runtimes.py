@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,7 +16,11 @@ from compress.errors import CompressError, InstructionError, ModelError, RecipeE
 from compress.targets import HOST, arm64, core_names, open_session, tflite_runtime
 from compress.targets.adb import AdbDevice, Phone
 from compress.targets.addresses import FORMS, DeviceOptions, is_address, read_address
+from compress.targets.arm64 import Arm64
 from compress.targets.ssh import SshDevice, open_device
+from compress.targets.tflite_runtime import TfliteRuntime
+
+Found = TypeVar("Found", Arm64, TfliteRuntime)
 
 # What looks like a model file until a runtime opens it.
 NO_MODELS = {".onnx": b"\xff" * 64, ".tflite": b"\0\0\0\0TFL3" + b"\xff" * 64}
@@ -62,40 +67,62 @@ def _start_runtimes(
 
 def check_arm64(home: Path, console: Console, *, install: bool) -> Finding:
     """Both runtimes on one emulated core; with `install`, put there first."""
-    name, without = "ARM64 runtimes", "without them the host is measured and ARM64 budgets are MISSING"
-    try:
-        found = arm64.install(home, partial(_tell, console)) if install else arm64.find(home)
-    except CompressError as error:
-        return Finding(name=name, state="absent", text=f"{error}; {without}")
-    if found is None:
-        text = f"not here yet; the first run installs them, or run `compress doctor --install`; {without}"
-        return Finding(name=name, state="absent", text=text)
     core = core_names()[0]
-    runtimes, fault = _start_runtimes(core, home)
-    if fault:
-        mend = f"remove {found.folder} and run `compress doctor --install`"
-        return Finding(name=name, state="absent", text=f"{fault}; {mend}; {without}")
-    return Finding(name=name, state="ok", text=f"{runtimes} start on an emulated {core}, in {found.folder}")
+
+    def start(_: Arm64) -> tuple[str, str | None]:
+        runtimes, fault = _start_runtimes(core, home)
+        return f"{runtimes} start on an emulated {core}", fault
+
+    return _check_installation(
+        "ARM64 runtimes",
+        lambda: arm64.install(home, partial(_tell, console)) if install else arm64.find(home),
+        start,
+        not_here="not here yet; the first run installs them, or run `compress doctor --install`",
+        without="without them the host is measured and ARM64 budgets are MISSING",
+    )
 
 
 def check_tflite_runtime(home: Path, console: Console, *, install: bool) -> Finding:
     """The older runtime on this machine, and on one emulated core where there are such; likewise."""
-    name, without = "tflite-runtime", "without it, budgets on `compatible` are MISSING"
+
+    def start(found: TfliteRuntime) -> tuple[str, str | None]:
+        runtime, where = "", []
+        for target in (HOST, core_names()[0]) if arm64.find(home) else (HOST,):
+            runtime, fault = _start_runtimes(target, home, endings=(".tflite",), site=found.site(target))
+            if fault:
+                return "", fault
+            where.append("this machine" if target == HOST else f"an emulated {target}")
+        return f"{runtime} starts on {' and '.join(where)}", None
+
+    return _check_installation(
+        "tflite-runtime",
+        lambda: tflite_runtime.install(home, partial(_tell, console)) if install else tflite_runtime.find(home),
+        start,
+        not_here="not here; a run that asks for it installs it, or run `compress doctor --install`",
+        without="without it, budgets on `compatible` are MISSING",
+    )
+
+
+def _check_installation(
+    name: str,
+    look: Callable[[], Found | None],
+    start: Callable[[Found], tuple[str, str | None]],
+    *,
+    not_here: str,
+    without: str,
+) -> Finding:
+    """What `start` says of what `look` finds: where its runtimes start, or what was wrong with one that did not."""
     try:
-        found = tflite_runtime.install(home, partial(_tell, console)) if install else tflite_runtime.find(home)
+        found = look()
     except CompressError as error:
         return Finding(name=name, state="absent", text=f"{error}; {without}")
     if found is None:
-        text = "not here; a run that asks for it installs it, or run `compress doctor --install`"
-        return Finding(name=name, state="absent", text=f"{text}; {without}")
-    targets = (HOST, core_names()[0]) if arm64.find(home) else (HOST,)
-    for target in targets:
-        runtime, fault = _start_runtimes(target, home, endings=(".tflite",), site=found.site(target))
-        if fault:
-            mend = f"remove {found.folder} and run `compress doctor --install`"
-            return Finding(name=name, state="absent", text=f"{fault}; {mend}; {without}")
-    where = " and ".join("this machine" if target == HOST else f"an emulated {target}" for target in targets)
-    return Finding(name=name, state="ok", text=f"{runtime} starts on {where}, in {found.folder}")
+        return Finding(name=name, state="absent", text=f"{not_here}; {without}")
+    text, fault = start(found)
+    if fault:
+        mend = f"remove {found.folder} and run `compress doctor --install`"
+        return Finding(name=name, state="absent", text=f"{fault}; {mend}; {without}")
+    return Finding(name=name, state="ok", text=f"{text}, in {found.folder}")
 
 
 def _tell(console: Console, text: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from compress.targets.latency.ratio import bound_ratio
 from compress.types import Artifact, Budget, Measurement
 
 _EXACT_METRICS = frozenset({"instructions", "executed_macs"})
@@ -110,15 +111,14 @@ def _ratio(budget: Budget, measurement: Measurement, reference: Artifact, base: 
     """Value over reference; under `interval` the most unfavourable quotient of the two intervals' ends.
 
     Stricter than an interval of the ratio: both terms would have to be off in the bad direction at once. Of two
-    predictions for one phone it is known how far off their ratio may be; the farther of the two counts.
+    predictions for one phone it is known how far off their ratio may be.
     """
-    ends = [(m.value,) if m.how == "predicted" else _ends(budget, m) for m in (measurement, base)]
+    ends = [_ends(budget, m) for m in (measurement, base)]
     if min(ends[1]) <= 0:
         raise Unjudgeable(f"{budget.metric} of the reference {reference.name} is {min(ends[1]):g}: no ratio to it")
     quotients = [above / below for above in ends[0] for below in ends[1]]
     if measurement.how == "predicted":
-        spread = max(m.details["ratio_spread"] for m in (measurement, base))
-        quotients = [quotients[0] * spread, quotients[0] / spread]
+        quotients = list(bound_ratio(measurement, base))
     return Figure(
         judged=max(quotients) if budget.at_most is not None else min(quotients),
         estimate=measurement.value / base.value,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from compress.gate.figures import Figure
-from compress.types import Budget
+from compress.types import Budget, Measurement
 from compress.units import decimals, exact
 
 
@@ -39,7 +39,7 @@ def _evidence(figure: Figure, digits: int) -> str:
         parts.append(f"{exact(above.value, above.unit)} against {exact(below.value, below.unit)}")
     elif measurement.interval is not None:
         low, high = (f"{end:,.{digits}f}" for end in measurement.interval)
-        parts.append(f"{90 if measurement.how == 'predicted' else 95} % interval {low} to {high}")
+        parts.append(f"{_name_interval(measurement)} {low} to {high}")
     if "compared_with" in measurement.details:
         identical = "identical, " if measurement.details.get("identical") else ""
         parts.insert(0, f"{identical}against {measurement.details['compared_with']}")
@@ -50,3 +50,10 @@ def _evidence(figure: Figure, digits: int) -> str:
     elif measurement.how != "static":
         parts += [f"n={measurement.n:,}", measurement.runtime]
     return ", ".join([*parts, measurement.target if measurement.how != "static" else "static"])
+
+
+def _name_interval(measurement: Measurement) -> str:
+    if measurement.how != "predicted":
+        return "95 % interval"
+    confidence = measurement.details["confidence"]
+    return f"{100 * confidence:g} % interval" if confidence else "interval that nothing published tests:"

@@ -6,7 +6,8 @@
 - `load` turns a file into a `Recipe`, or into one error that names every mistake at file:line:column; how that is read
   and said, `compress.strict_yaml` holds.
 - `callables` imports what a recipe names and checks its arguments; loading a recipe therefore runs code.
-- `rules` hold what a type cannot say; `budget_rules` that a budget speaks of something that the run measures.
+- `rules` hold what a type cannot say; `budget_rules` that a budget speaks of something that the run measures;
+  `choice_rules` that `auto` has something to choose by.
 
 After loading nobody re-checks a recipe: a `Recipe` that exists is right.
 """

@@ -5,7 +5,7 @@ The table below repeats what `compress.stages.measurements` measures, as rules f
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePath
@@ -13,7 +13,6 @@ from pathlib import PurePath
 from pydantic_core import InitErrorDetails
 
 from compress.recipe.file_rules import find_compatible_fault, find_ort_fault
-from compress.recipe.quantization import FileFormat, QuantizeConfig, artifact_name
 from compress.recipe.rules import core_names
 from compress.strict_yaml.wording import did_you_mean, refusal
 from compress.types import FEWEST_ROUNDS, METRICS, MOST_SQNR_DB, Budget, Json
@@ -93,30 +92,6 @@ def find_faults(budget: Budget, plan: Plan) -> list[InitErrorDetails]:
         for name in _matches(pattern, plan) if pattern else ():
             found = found or _find_place_fault(budget, name, key, plan) or _find_interval_fault(budget, plan)
     return [_at(*found)] if found else []
-
-
-def find_choice_faults(
-    entries: Sequence[QuantizeConfig], formats: Sequence[FileFormat], budgets: Sequence[Budget]
-) -> list[InitErrorDetails]:
-    """Entries that leave the choice of a scheme to the run, where nothing says how accurate it must be."""
-    faults = []
-    for index, entry in enumerate(entries):
-        names = [artifact_name("student", entry.scheme, each) for each in formats]
-        if entry.chooses and entry.accuracy_drop is None and not any(limits_accuracy(b, names) for b in budgets):
-            missing = (
-                f"{entry.scheme} has nothing to choose by: no budget limits accuracy or accuracy_drop of {names[0]}"
-            )
-            message = f"{missing}; add one, or accuracy_drop here, such as 0.01"
-            faults.append(InitErrorDetails(type=refusal(message), loc=("quantize", index), input=None))
-    return faults
-
-
-def limits_accuracy(budget: Budget, names: Collection[str]) -> bool:
-    """Whether it says how accurate one of these files must be on the host, in units of accuracy."""
-    limit = (budget.metric, "at_least" if budget.at_least is not None else "at_most")
-    if limit not in (("accuracy", "at_least"), ("accuracy_drop", "at_most")) or budget.relative_to is not None:
-        return False
-    return budget.target in (None, "host") and any(fnmatchcase(name, budget.artifact) for name in names)
 
 
 def find_name_faults(written: Mapping[str, Json], plan: Plan) -> list[InitErrorDetails]:

@@ -6,8 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import TypeVar
 
-from pydantic import ValidationInfo
+from pydantic import ValidationError, ValidationInfo
+from pydantic_core import InitErrorDetails
 
+from compress.errors import RecipeError
 from compress.strict_yaml import Source
 from compress.strict_yaml.wording import EXPECTED, did_you_mean, refusal
 from compress.types import METRICS
@@ -85,7 +87,7 @@ def core_names() -> tuple[str, ...]:
 
 
 def readable_devices(name: str, info: ValidationInfo) -> str:
-    """A file of devices, relative to the recipe; what is wrong in it comes at its own lines."""
+    """A file of devices, relative to the recipe; each mistake in it is one of the recipe, with its own place."""
     from compress.targets.devices import load_devices
 
     assert isinstance(info.context, Source)
@@ -96,7 +98,11 @@ def readable_devices(name: str, info: ValidationInfo) -> str:
         raise refusal(f"{name!r} cannot be a file ({error.strerror}); expected one of devices; correct it") from error
     if not found:
         raise refusal(f"no such file {path}; expected a file of devices, relative to the recipe")
-    load_devices(path)
+    try:
+        load_devices(path)
+    except RecipeError as error:
+        faults = [InitErrorDetails(type=refusal(line), loc=(), input=None) for line in str(error).splitlines()]
+        raise ValidationError.from_exception_data("devices", faults) from error
     return name
 
 

@@ -22,9 +22,10 @@ from pydantic import (
 )
 
 from compress.recipe.benchmark import BenchmarkConfig, VerifyConfig, tries_something
-from compress.recipe.budget_rules import Plan, PlannedDevice, find_choice_faults
+from compress.recipe.budget_rules import Plan, PlannedDevice
 from compress.recipe.budgets import BudgetConfig, read_budget
 from compress.recipe.calls import TaskCall, calls_in
+from compress.recipe.choice_rules import find_choice_faults
 from compress.recipe.phones import predictable_phones
 from compress.recipe.quantization import FileFormat, QuantizeConfig, Role, Scheme, artifact_name
 from compress.recipe.rules import distinct, readable_devices, run_name

@@ -26,10 +26,11 @@ class AugmentConfig(Part):
 
 
 class TrainConfig(Part):
-    """Stochastic gradient descent; what each key means in detail: compress.distill.Schedule.
+    """Gradient descent; what each key means in detail: compress.distill.Schedule.
 
     batch_size: of all processes together.
     learning_rate: the highest one, reached after warmup_fraction of all steps; from there it falls to zero.
+    optimizer: sgd for convolutions; adamw for transformers, with a learning rate some hundred times lower.
     views: each image is seen in this many fixed random views, epoch e takes view e mod views; 0: a new one each epoch.
     augment: null trains on the images as they are.
     ema_decay: keep an exponential moving average of the weights, and let it be the result.
@@ -39,6 +40,7 @@ class TrainConfig(Part):
     epochs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     learning_rate: float = Field(gt=0)
+    optimizer: Literal["sgd", "adamw"] = "sgd"
     weight_decay: float = Field(default=5e-4, ge=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     warmup_fraction: float = Field(default=0.2, ge=0, lt=1)

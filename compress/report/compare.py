@@ -3,7 +3,8 @@
 - Artifacts go by name, measurements by artifact, metric, target, runtime (without its version) and what they are
   compared with. Sizes, counts and audits are exact: any difference is one.
 - Accuracies are compared image by image where both runs kept which images of the same split were right.
-- Latencies of different machines are not compared: a ratio of them would speak of the machines.
+- Latencies of different machines are not compared: a ratio of them would speak of the machines. Nor are those that two
+  builds of a tool took: it is known by its content, and nobody can say what else differs.
 """
 
 from __future__ import annotations
@@ -140,6 +141,8 @@ def _incomparable(before: Results, after: Results, one: Measurement, other: Meas
             mine, its = one.details.get(fact), other.details.get(fact)
             if mine is None or mine != its:
                 return f"latencies are not compared: {fact} is {_written(mine)} before and {_written(its)} after"
+        if "tool" in one.details and one.runtime != other.runtime:
+            return f"latencies are not compared: {one.runtime} took them before, {other.runtime} after"
     if one.split is not None and (_split_hash(before, one.split), one.n) != (_split_hash(after, other.split), other.n):
         return f"{one.metric} of {one.target} is not compared: it comes from other images ({one.split}, n={one.n:,})"
     return None

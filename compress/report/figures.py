@@ -102,9 +102,11 @@ def phone_drawings(lookup: Lookup) -> tuple[Drawing, ...]:
     if not forecasts:
         return ()
     parts = name_parts(bar for group in bars.values() for bar in group)
+    bound = any(each.limits for group in forecasts.values() for each in group)
+    limits = ", a dark line across it a budget's limit" if bound else ""
     return (
         Drawing(
-            caption="A mark is a prediction, the bar its 90 % interval, a dark line across it a budget's limit.",
+            caption=f"A mark is a prediction, the bar its interval{limits}.",
             svg=draw_phones(forecasts, "phones", "Predicted latency on phones"),
         ),
         Drawing(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
+from matplotlib.transforms import Transform
 
 from compress.report.geometry import Box, Line, Spot, box_around, box_beside, cross
 from compress.report.svg import SOFT
@@ -82,7 +83,7 @@ def place_labels(
     canvas.draw()  # settles the layout, without which pixels mean nothing
     figure.set_layout_engine("none")
     renderer = canvas.get_renderer()
-    to_pixels, to_data = axes.transData.transform, axes.transData.inverted().transform
+    to_pixels, to_data = axes.transData.transform, axes.transData.inverted()
 
     def in_pixels(some: Sequence[Line]) -> list[Line]:
         return [(tuple(to_pixels(start)), tuple(to_pixels(end))) for start, end in some]
@@ -97,17 +98,21 @@ def place_labels(
         extent = text.get_window_extent(renderer)
         label = (extent.width, extent.height)
         options.append(_places(marker, label, inside, markers, in_pixels(lines), in_pixels(faint_lines)))
-    placed = []
-    for text, place in zip(texts, _choose(options), strict=True):
-        if place is None:
-            text.remove()
-            continue
-        text.set_position(tuple(to_data((place.box.x0, place.box.y0))))
-        placed.append(text)
-        if math.dist(*place.leader) > _LEADER_FROM:
-            ends = to_data(place.leader)
-            axes.plot(ends[:, 0], ends[:, 1], color=SOFT, linewidth=0.5, zorder=1)
-    return placed
+    chosen = list(zip(texts, _choose(options), strict=True))
+    for text, place in chosen:
+        _put(axes, text, place, to_data)
+    return [text for text, place in chosen if place]
+
+
+def _put(axes: Axes, text: Text, place: _Place | None, to_data: Transform) -> None:
+    """Move a text to its place and draw its leader, or take it away."""
+    if place is None:
+        text.remove()
+        return
+    text.set_position(tuple(to_data.transform((place.box.x0, place.box.y0))))
+    if math.dist(*place.leader) > _LEADER_FROM:
+        ends = to_data.transform(place.leader)
+        axes.plot(ends[:, 0], ends[:, 1], color=SOFT, linewidth=0.5, zorder=1)
 
 
 def _places(

@@ -8,6 +8,7 @@ from compress.report.cells import figure_cell
 from compress.report.lookup import Lookup
 from compress.report.parts import describe_part
 from compress.report.tables import NOTHING, Cell, Column, Table, cell
+from compress.targets.latency.ratio import bound_ratio
 from compress.types import Artifact, Measurement
 from compress.units import times
 
@@ -28,7 +29,7 @@ def phone_table(lookup: Lookup) -> Table:
         (
             cell(artifact.name, found.runtime),
             cell(phone, _describe_place(found)),
-            figure_cell(found),
+            _interval_cell(found),
             _speedup(artifact, found, forecasts),
             cell(_describe_parts(found)),
             cell("; ".join(found.details["warnings"])) if found.details["warnings"] else NOTHING,
@@ -38,8 +39,9 @@ def phone_table(lookup: Lookup) -> Table:
     )
     notes = (
         "Nothing was timed: blocks that an emulated core executed, scheduled on its pipeline, and its caches' traffic,"
-        " with rates fitted on published figures. Small print: 90 % intervals; for what lies outside of those figures"
-        " they are wider. Budgets are judged at the interval's unfavourable end, ratios by one of their own.",
+        " with rates fitted on published figures. Small print: intervals, of 90 % where nothing is extrapolated; else"
+        " wider, and untested: no published figure tells how many of them hold. Budgets are judged at the interval's"
+        " unfavourable end, ratios by one of their own.",
     )
     return Table(columns=columns, rows=rows, notes=notes, missing="No latency was predicted.")
 
@@ -58,9 +60,14 @@ def _speedup(artifact: Artifact, found: Measurement, forecasts: Mapping[Artifact
     """Against the float32 teacher in the same format."""
     for other, baseline in forecasts.items():
         if other.role == "teacher" and other.format == artifact.format and other != artifact:
-            ratio, spread = baseline.value / found.value, max(m.details["ratio_spread"] for m in (found, baseline))
-            return cell(times(ratio), f"{times(ratio / spread)} to {times(ratio * spread)}")
+            low, high = bound_ratio(baseline, found)
+            return cell(times(baseline.value / found.value), f"{times(low)} to {times(high)}")
     return NOTHING
+
+
+def _interval_cell(found: Measurement) -> Cell:
+    usual = figure_cell(found)
+    return usual if found.details["confidence"] else cell(usual.text, f"{usual.small}, untested")
 
 
 def _describe_place(found: Measurement) -> str:

@@ -28,7 +28,19 @@ from compress.targets import arm64
 from compress.types import Json
 
 CHOICE = "choice.json"
-_ROOMS = ("distill", "export", "gate", "measure", "quantize", "recipe", "runtimes", "stages", "targets")
+_ROOMS = (
+    "distill",
+    "export",
+    "gate",
+    "measure",
+    "quantize",
+    "recipe",
+    "runtimes",
+    "stages",
+    "targets",
+    "types",
+    "units",
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +14,9 @@ from compress.errors import ModelError, ToolError
 from compress.measure.machine import machine_facts
 from compress.progress import Stage
 from compress.stages.context import Run, Step, execute_step
-from compress.stages.emulate import CODE, explain_failure
+from compress.stages.emulate import CODE, explain_failure, open_on_demand
 from compress.stages.export import Exported
-from compress.targets import HOST, Session, arm64, encode, open_session, tflite_runtime
+from compress.targets import HOST, Session, arm64, encode, tflite_runtime
 from compress.targets.tflite_runtime import TfliteRuntime
 from compress.types import CALIBRATED, Json
 
@@ -64,15 +63,7 @@ def _try_on(target: str, run: Run, exported: Sequence[Exported], tried: list[OnO
         runtime = tflite_runtime.install(run.home, lambda text: stage.advance(0, 1, text))
         if target != HOST:
             arm64.install(run.home, lambda text: stage.advance(0, 1, text))
-    with ExitStack() as stack:
-        opened: list[Session] = []
-
-        def session() -> Session:
-            if not opened:
-                place = open_session(target, run.home, site=runtime.site(target), timeout_s=900)
-                opened.append(stack.enter_context(place))
-            return opened[0]
-
+    with open_on_demand(target, run.home, timeout_s=900, site=runtime.site(target)) as session:
         for each in exported:
             if each.artifact.format == "tflite":
                 try:
@@ -98,7 +89,7 @@ def _try_one(
             "test": run.task.test.sha256,
             **({} if target == HOST else {"installation": arm64.fingerprint(run.home)}),
         },
-        code=(*CODE, __name__),
+        code=(*CODE, "compress.stages.emulate", __name__),
         libraries=(),
     )
 

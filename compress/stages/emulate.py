@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -76,6 +76,22 @@ def find_runtimes(run: Run) -> None:
     """
     with run.progress.stage("find the ARM64 runtimes") as stage:
         arm64.install(run.home, lambda text: stage.advance(0, 1, text))
+
+
+@contextmanager
+def open_on_demand(
+    target: str, home: Path, *, timeout_s: float, site: Path | None = None
+) -> Iterator[Callable[[], Session]]:
+    """The session on a target, opened when it is first asked for: what is in the store already needs none."""
+    with ExitStack() as stack:
+        opened: list[Session] = []
+
+        def session() -> Session:
+            if not opened:
+                opened.append(stack.enter_context(open_session(target, home, site=site, timeout_s=timeout_s)))
+            return opened[0]
+
+        yield session
 
 
 def emulate(

@@ -13,13 +13,11 @@ from compress.measure.machine import machine_facts
 from compress.progress import Stage
 from compress.recipe import TimingConfig
 from compress.stages.context import Run, Step, execute_step
-from compress.stages.emulate import CODE, Emulated, FailedOnCore, emulate
+from compress.stages.emulate import CODE
 from compress.stages.export import Exported
 from compress.targets import Session, decode, encode, open_session
 from compress.tasks import Split
 from compress.types import Json
-
-__all__ = ["Emulated", "FailedOnCore", "emulate", "host_outputs", "time_on_host"]
 
 RUNTIMES = ("onnxruntime", "ai-edge-litert")
 

@@ -24,7 +24,7 @@ from compress.recipe.quantization import Scheme as SchemeName
 from compress.stages.context import Run, Step, execute_step
 from compress.stages.trained import Trained
 from compress.stages.tune import Tuned
-from compress.store import CHECKPOINT, StageResult, file_sha256
+from compress.store import CHECKPOINT, StageResult
 from compress.targets import open_session
 from compress.types import Artifact, Json, TensorSpec
 
@@ -221,7 +221,7 @@ def weights_artifact(trained: Trained) -> Artifact:
         path=f"models/{trained.role}.safetensors",
         format="safetensors",
         precision="float32",
-        sha256=file_sha256(trained.path),
+        sha256=trained.sha256,
         size_bytes=trained.path.stat().st_size,
     )
 

@@ -14,7 +14,8 @@ from compress.stages.context import Run, Step, execute_step
 from compress.stages.emulate import CODE
 from compress.stages.export import Exported
 from compress.stages.on_device import OnDevice
-from compress.targets.adb import AdbDevice, Phone, hash_tool
+from compress.targets.adb import AdbDevice, Phone
+from compress.targets.benchmark_model import hash_tool
 from compress.types import Json
 
 

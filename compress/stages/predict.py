@@ -5,23 +5,40 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 
 from compress.errors import ModelError, ToolError
 from compress.progress import Stage
 from compress.stages.context import Run, Step, execute_step
-from compress.stages.emulate import CODE, find_runtimes
+from compress.stages.emulate import find_runtimes, open_on_demand
 from compress.stages.export import Exported
-from compress.targets import Session, arm64, encode, open_session
+from compress.targets import Session, arm64, encode
+from compress.targets.answers import Profile, read_profile
+from compress.targets.cores import CORES
 from compress.targets.devices import find_device
 from compress.targets.latency.calibration import Calibration
-from compress.targets.latency.model import CONFIDENCE, load_rates, predict
+from compress.targets.latency.model import predict
 from compress.targets.latency.pipelines import PIPELINES
 from compress.targets.latency.placement import Placement, place_threads
 from compress.targets.latency.work import Work, measure_work
 from compress.tasks import Split
 from compress.types import METRICS, Json, Measurement
+
+CODE = (
+    "compress.runtimes",
+    "compress.stages.emulate",
+    "compress.targets.answers",
+    "compress.targets.arm64",
+    "compress.targets.files",
+    "compress.targets.place",
+    "compress.targets.session",
+    "compress.targets.tensors",
+    "compress.targets.worker_process",
+    __name__,
+)
+"""What makes a profile: not the model of latency, whose new rates and pipelines must not cost a new emulation."""
+PROFILE = "profile.json"
+_Key = tuple[str, int, str]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,22 +64,23 @@ def predict_latencies(run: Run, exported: Sequence[Exported]) -> tuple[tuple[Mea
     """
     phones = find_phones(run)
     exported = list({each.artifact.sha256: each for each in reversed(exported)}.values())[::-1]  # equal bytes, one file
-    counted: dict[tuple[str, str], _Counted] = {}
+    counted: dict[_Key, _Counted] = {}
     notes: list[str] = []
     for core in dict.fromkeys(phone.placement.core for phone in phones):
+        alike = {phone.name: phone.placement for phone in phones if phone.placement.core == core}
         try:
             find_runtimes(run)
-            _count_on(run, core, exported, counted, notes)
+            _count_on(run, core, tuple(alike.values()), exported, counted, notes)
         except ToolError as error:
-            names = ", ".join(phone.name for phone in phones if phone.placement.core == core)
-            notes.append(f"No latency was predicted for {names}: {error}. Budgets there are MISSING.")
+            notes.append(f"No latency was predicted for {', '.join(alike)}: {error}. Budgets there are MISSING.")
+    notes = list(dict.fromkeys(notes))
     for note in notes:
         run.progress.note(note)
     measurements = [
-        _measure(each, phone, counted[phone.placement.core, each.artifact.sha256])
+        _measure(each, phone, counted[_key(phone.placement, each)])
         for phone in phones
         for each in exported
-        if (phone.placement.core, each.artifact.sha256) in counted
+        if _key(phone.placement, each) in counted
     ]
     return tuple(measurements), tuple(notes)
 
@@ -74,19 +92,14 @@ def predict_before_test(run: Run, exported: Sequence[Exported], split: Split) ->
         ModelError: a file does not run on the core of one of the phones.
         ToolError: such a core cannot be emulated.
     """
-    phones = find_phones(run)
-    cores = dict.fromkeys(phone.placement.core for phone in phones)
-    counted: dict[tuple[str, str], _Counted] = {}
-    for core in cores:
-        find_runtimes(run)
-        with ExitStack() as stack:
-            session = _open_once(run, core, stack)
-            counted |= {(core, each.artifact.sha256): _count_one(run, core, each, split, session) for each in exported}
-    return tuple(
-        _measure(each, phone, counted[phone.placement.core, each.artifact.sha256])
-        for phone in phones
-        for each in exported
-    )
+    found = []
+    find_runtimes(run)
+    for phone in find_phones(run):
+        with open_on_demand(phone.placement.core, run.home, timeout_s=600) as session:
+            found += [
+                _measure(each, phone, _count_one(run, phone.placement, each, split, session)) for each in exported
+            ]
+    return tuple(found)
 
 
 def find_phones(run: Run) -> tuple[PlacedPhone, ...]:
@@ -105,71 +118,77 @@ def find_phones(run: Run) -> tuple[PlacedPhone, ...]:
     )
 
 
+def _key(placement: Placement, exported: Exported) -> _Key:
+    """What tells the counts of one run apart: it has one number of threads."""
+    return placement.core, placement.shared_cache_kib, exported.artifact.sha256
+
+
 def _count_on(
-    run: Run, core: str, exported: Sequence[Exported], counted: dict[tuple[str, str], _Counted], notes: list[str]
+    run: Run,
+    core: str,
+    places: Sequence[Placement],
+    exported: Sequence[Exported],
+    counted: dict[_Key, _Counted],
+    notes: list[str],
 ) -> None:
-    """Add what could be counted on a core, and a sentence for each file that could not; a worker starts if needed."""
-    with ExitStack() as stack:
-        session = _open_once(run, core, stack)
-        for each in exported:
+    """Add what could be counted on a core, and a sentence for each file that could not."""
+    with open_on_demand(core, run.home, timeout_s=600) as session:
+        distinct = {_key(place, each): (place, each) for place in places for each in exported}
+        for key, (place, each) in distinct.items():
             try:
-                counted[core, each.artifact.sha256] = _count_one(run, core, each, run.task.test, session)
+                counted[key] = _count_one(run, place, each, run.task.test, session)
             except ModelError as error:
                 notes.append(f"{error}. Its budgets on phones with {core} are MISSING.")
 
 
-def _open_once(run: Run, core: str, stack: ExitStack) -> Callable[[], Session]:
-    opened: list[Session] = []
-
-    def session() -> Session:
-        if not opened:
-            opened.append(stack.enter_context(open_session(core, run.home, timeout_s=600)))
-        return opened[0]
-
-    return session
-
-
-def _count_one(run: Run, core: str, exported: Exported, split: Split, session: Callable[[], Session]) -> _Counted:
-    artifact = exported.artifact
-    operators = exported.audit["compute_ops"] + exported.audit["conversions"]
+def _count_one(
+    run: Run, place: Placement, exported: Exported, split: Split, session: Callable[[], Session]
+) -> _Counted:
+    artifact, core, threads = exported.artifact, CORES[place.core], len(place.ghz)
     step = Step(
-        name="work",
-        title=f"{core}: blocks and caches of {artifact.name}",
-        config={"core": core, "operators": operators},
+        name="profile",
+        title=f"{core.name}: blocks and caches of {artifact.name}",
+        config={"core": core.name, "caches": [core.l1d_kib, core.l2_kib, place.shared_cache_kib], "threads": threads},
         inputs={"artifact": artifact.sha256, "images": split.sha256, "installation": arm64.fingerprint(run.home)},
-        code=(*CODE, __name__),
+        code=CODE,
         libraries=(),
     )
 
     def make(folder: Path, _: Stage) -> None:
-        profile = session().profile(exported.file, encode(artifact.inputs[0], split.images[:1]))
-        work = measure_work(profile, PIPELINES[core], operators)
+        sample = encode(artifact.inputs[0], split.images[:1])
+        shared = place.shared_cache_kib
+        profile = session().profile(exported.file, sample, shared_cache_kib=shared, threads=threads)
         runtime = session().describe(exported.file).runtime
-        (folder / "work.json").write_text(json.dumps({"runtime": runtime, "work": dataclasses.asdict(work)}))
+        (folder / PROFILE).write_text(json.dumps({"runtime": runtime, "profile": dataclasses.asdict(profile)}))
 
     def summarize(folder: Path) -> str:
-        return f"{_read(folder).work.cycles / 1e6:,.3g} million cycles, all data in the first cache"
+        instructions = sum(block.executions * len(block.words) for block in _read(folder)[1].blocks)
+        return f"{instructions / 1e6:,.3g} million instructions"
 
-    return _read(execute_step(run, step, make, summarize).path)
+    runtime, profile = _read(execute_step(run, step, make, summarize).path)
+    operators = exported.audit["compute_ops"] + exported.audit["conversions"]
+    return _Counted(runtime=runtime, work=measure_work(profile, PIPELINES[core.name], operators))
 
 
-def _read(folder: Path) -> _Counted:
-    content = json.loads((folder / "work.json").read_text())
-    work = content["work"]
-    return _Counted(runtime=content["runtime"], work=Work(**{**work, "lines": tuple(work["lines"])}))
+def _read(folder: Path) -> tuple[str, Profile]:
+    content = json.loads((folder / PROFILE).read_text())
+    return content["runtime"], read_profile(content["profile"])
 
 
 def _measure(exported: Exported, phone: PlacedPhone, counted: _Counted) -> Measurement:
     placement = phone.placement
     prediction = predict(counted.work, placement, counted.runtime, calibration=phone.calibration)
     details: Mapping[str, Json] = {
-        "confidence": CONFIDENCE,
+        "confidence": prediction.confidence,
         "core": placement.core,
         "ghz": list(placement.ghz),
+        "shared_cache_kib": placement.shared_cache_kib,
         "gb_per_s": placement.gb_per_s,
+        "gb_per_s_range": placement.gb_per_s_range and list(placement.gb_per_s_range),
         "threads": len(placement.ghz),
         "parts_ms": dict(prediction.parts),
-        "ratio_spread": load_rates().ratio_spread ** (2 if prediction.warnings else 1),
+        "cases_ms": list(prediction.cases_ms),
+        "ratio_spread": prediction.ratio_spread,
         "warnings": list(prediction.warnings),
         "calibration": prediction.calibration and prediction.calibration.model_dump(mode="json"),
     }

@@ -37,8 +37,7 @@ CLASSES = "classes.npy"
 class Lesson:
     """What a student learns from.
 
-    teachers: in the order of the recipe.
-    distillation: how, with those teachers.
+    distillation: from whom, and how.
     config, inputs, code: what decides the result, for the key: settings, name -> sha256, modules.
     """
 
@@ -71,14 +70,9 @@ def train_model(
         transfer: what to learn on; None for the task's training split.
         generation: how many of its kind were trained before; each starts from other random weights.
     """
-    result = execute_training(
-        run,
+    step = Step(
         name="train",
         title=f"train {role.replace('_', ' ')}",
-        build=lambda: build_model(run, call, normalize, generation),
-        schedule=read_schedule(config),
-        lesson=lesson,
-        transfer=transfer or TransferSet.of_split(run.task.train),
         config={
             "model": describe_model(call, normalize),
             "train": config.model_dump(mode="json"),
@@ -87,56 +81,38 @@ def train_model(
             "device": dataclasses.asdict(choose_device(config.precision)),
         },
         inputs={},
-        code=(call.module,),
+        code=(__name__, call.module),
+        libraries=(),
+    )
+    result = execute_training(
+        run,
+        step,
+        lambda: build_model(run, call, normalize, generation),
+        read_schedule(config),
+        lesson,
+        transfer or TransferSet.of_split(run.task.train),
     )
     return _trained(role, call, normalize, result)
 
 
 def execute_training(
     run: Run,
-    *,
-    name: str,
-    title: str,
+    step: Step,
     build: Callable[[], nn.Module],
     schedule: Schedule,
     lesson: Lesson | None,
     transfer: TransferSet,
-    config: Mapping[str, Json],
-    inputs: Mapping[str, str],
-    code: tuple[str, ...],
 ) -> StageResult:
     """Train a model, or take its weights from the store; every process of a training calls this.
 
     Args:
         run: the run.
-        name: of the stage.
-        title: for a person.
-        build: makes the model before this training.
+        step: what decides the model before this training, and the schedule; the rest is added here.
+        build: makes that model.
         schedule: of the training.
         lesson: what to learn from beside labels.
         transfer: what to learn on.
-        config: settings that decide the result beside the seed, the number of processes and the lesson.
-        inputs: name -> sha256 of what `build` reads.
-        code: modules that `build` runs.
     """
-    step = Step(
-        name=name,
-        title=title,
-        config={
-            **config,
-            "distill": lesson.config if lesson else None,
-            "seed": run.recipe.seed,
-            "processes": run.world.size,
-        },
-        inputs={
-            "transfer": transfer.identity,
-            "validation": run.task.validation.sha256,
-            **inputs,
-            **(lesson.inputs if lesson else {}),
-        },
-        code=("compress.distill", "compress.stages.trained", __name__, *code, *(lesson.code if lesson else ())),
-        libraries=("torch", "numpy"),
-    )
 
     def work(folder: Path, stage: Stage | None) -> None:
         model = build()
@@ -154,7 +130,29 @@ def execute_training(
         if stage:
             write_weights(folder, model, history, choose_device(schedule.precision).bf16)
 
-    return execute_step(run, step, work, describe_history, join=lambda folder: work(folder, None))
+    whole = _describe_training(run, step, lesson, transfer)
+    return execute_step(run, whole, work, describe_history, join=lambda folder: work(folder, None))
+
+
+def _describe_training(run: Run, step: Step, lesson: Lesson | None, transfer: TransferSet) -> Step:
+    """The step with all that decides a training's result."""
+    return dataclasses.replace(
+        step,
+        config={
+            **step.config,
+            "distill": lesson.config if lesson else None,
+            "seed": run.recipe.seed,
+            "processes": run.world.size,
+        },
+        inputs={
+            "transfer": transfer.identity,
+            "validation": run.task.validation.sha256,
+            **step.inputs,
+            **(lesson.inputs if lesson else {}),
+        },
+        code=("compress.distill", "compress.stages.trained", __name__, *step.code, *(lesson.code if lesson else ())),
+        libraries=("torch", "numpy", *step.libraries),
+    )
 
 
 def train_alone(run: Run) -> Trained:

@@ -19,7 +19,8 @@ from compress.gate import judge
 from compress.measure.accuracy import score, score_drop
 from compress.quantize import Float32, Scheme
 from compress.recipe import QuantizeConfig, artifact_name
-from compress.recipe.budget_rules import PREDICTED, limits_accuracy
+from compress.recipe.budget_rules import PREDICTED
+from compress.recipe.choice_rules import limits_accuracy
 from compress.stages.choice import SCHEMES, Tried, conclude, find_reason_to_skip, give_reason, pick
 from compress.stages.context import Run
 from compress.stages.elsewhere import measure_counts

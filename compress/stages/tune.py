@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from compress.distill import Schedule, TransferSet, choose_device
 from compress.quantize import QATInt8, TrainableGraph, prepare
 from compress.recipe import QuantizeConfig
-from compress.stages.context import Run
+from compress.stages.context import Run, Step
 from compress.stages.schemes import read_qat_scheme
 from compress.stages.train import Lesson, execute_training, read_schedule
 from compress.stages.trained import WEIGHTS, Trained
@@ -51,14 +51,9 @@ def tune(run: Run, student: Trained, config: QuantizeConfig, lesson: Lesson | No
         transfer: what to learn on.
     """
     scheme, schedule = read_qat_scheme(config), tuning_schedule(config)
-    result = execute_training(
-        run,
+    step = Step(
         name="tune",
         title="train student for int8",
-        build=lambda: make_trainable(run, student, scheme),
-        schedule=schedule,
-        lesson=lesson,
-        transfer=transfer,
         config={
             "model": student.describe(),
             "scheme": dataclasses.asdict(scheme),
@@ -67,7 +62,9 @@ def tune(run: Run, student: Trained, config: QuantizeConfig, lesson: Lesson | No
         },
         inputs={"student": student.sha256, "calibration": run.task.calibration.sha256},
         code=("compress.quantize", __name__, student.call.module),
+        libraries=(),
     )
+    result = execute_training(run, step, lambda: make_trainable(run, student, scheme), schedule, lesson, transfer)
     return Tuned(student=student, scheme=scheme, path=result.path / WEIGHTS, sha256=result.files[WEIGHTS])
 
 

@@ -104,5 +104,6 @@ def _decode(path: Path, data: bytes) -> str:
 
 
 def _error(path: Path, problems: list[Problem]) -> RecipeError:
-    lines = (f"{path}:{problem.line}:{problem.column}: {problem.message}" for problem in sorted(set(problems)))
-    return RecipeError("\n".join(lines))
+    """One line for each problem, from top to bottom; several at one place in the order they were found."""
+    in_order = sorted(dict.fromkeys(problems), key=lambda problem: (problem.line, problem.column))
+    return RecipeError("\n".join(f"{path}:{each.line}:{each.column}: {each.message}" for each in in_order))

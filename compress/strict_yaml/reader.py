@@ -25,7 +25,7 @@ Kind = Literal["plain", "quoted", "list", "mapping"]
 _DEEPEST = 32
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Problem:
     """One mistake in the file; line and column count from 1."""
 

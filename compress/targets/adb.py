@@ -1,12 +1,7 @@
-"""A phone on a cable: LiteRT's `benchmark_model` runs there, driven by the system's `adb`.
-
-Google links builds of the program from ai.google.dev/edge/litert/models/measurement; it can be built from LiteRT's
-sources too. It is pushed as it is, and its figures are taken as it prints them.
-"""
+"""A phone on a cable: LiteRT's `benchmark_model` runs there, driven by the system's `adb`."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shlex
 import subprocess
@@ -18,18 +13,13 @@ from typing import Self
 
 from compress.debian.commands import find_words, require
 from compress.errors import ConnectionLost, ModelError, ToolError
-from compress.targets.benchmark_model import ToolRun, list_flags, parse_output
+from compress.targets.benchmark_model import TOOL, WHERE_TO_GET, ToolRun, hash_tool, list_flags, parse_output
 from compress.targets.files import choose_runtime
 from compress.targets.processor import name_cores
 from compress.types import Json
 
 ANY = "any"
-TOOL = "benchmark_model"
-WHERE_TO_GET = (
-    "LiteRT's page on measuring performance (ai.google.dev/edge/litert/models/measurement) links builds of it"
-)
 FOLDERS = "/data/local/tmp/compress"
-ELF = b"\x7fELF"
 ADB_S, PUSH_S = 30.0, 900.0
 GRACE_S = 30  # what opening a model may take beside the inferences
 PID_FILE = "pid"
@@ -226,24 +216,6 @@ class Phone:
             )
         except subprocess.TimeoutExpired:
             return None
-
-
-def hash_tool(name: str, path: Path) -> str:
-    """The first 12 digits of the sha256 of the program for the device of a name.
-
-    Raises:
-        ToolError: there is no such file, or it is no program.
-    """
-    fault = None
-    try:
-        content = path.read_bytes()
-        if not content.startswith(ELF):
-            fault = "is no program for Android"
-    except OSError as error:
-        fault = f"cannot be read ({error.strerror})"
-    if fault:
-        raise ToolError(f"{name}: {path} {fault}, expected LiteRT's {TOOL} for the phone's processor; {WHERE_TO_GET}")
-    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def _list_devices(text: str) -> dict[str, str]:

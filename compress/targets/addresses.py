@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compress.errors import RecipeError
-from compress.targets.adb import ANY, WHERE_TO_GET, AdbDevice
+from compress.targets.adb import ANY, AdbDevice
+from compress.targets.benchmark_model import WHERE_TO_GET
 from compress.targets.ssh import SshDevice, find_destination_fault
 
 FORMS = "ssh:user@host, adb:SERIAL"

@@ -95,5 +95,13 @@ def parse_profile(report: str) -> Profile:
     )
 
 
+def read_profile(content: Json) -> Profile:
+    """As `dataclasses.asdict` has written it."""
+    return Profile(
+        blocks=tuple(Block(executions=each["executions"], words=tuple(each["words"])) for each in content["blocks"]),
+        traffic=tuple(Traffic(**level) for level in content["traffic"]),
+    )
+
+
 def _parse_words(text: str) -> tuple[int, ...]:
     return tuple(int(text[at : at + 8], 16) for at in range(0, len(text), 8))

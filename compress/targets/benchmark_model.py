@@ -1,13 +1,23 @@
-"""The output of LiteRT's own program `benchmark_model`: what it documents, and no more.
+"""LiteRT's own program `benchmark_model`: the file, how it is called, and of what it prints what it documents.
 
-It keeps no single durations: of the inferences of one run it tells count, first, least, most, mean and deviation.
+- Google links builds of it (WHERE_TO_GET); it can be built from LiteRT's sources too.
+- It keeps no single durations: of the inferences of one run it tells count, first, least, most, mean and deviation.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
+from compress.errors import ToolError
+
+TOOL = "benchmark_model"
+WHERE_TO_GET = (
+    "LiteRT's page on measuring performance (ai.google.dev/edge/litert/models/measurement) links builds of it"
+)
+ELF = b"\x7fELF"
 NUMBER = r"([0-9.]+(?:e[+-]?[0-9]+)?|-?nan)"
 STATISTICS = re.compile(
     rf"count=(\d+)(?: first={NUMBER})? curr={NUMBER}(?: min={NUMBER} max={NUMBER} avg={NUMBER} std={NUMBER})?"
@@ -36,6 +46,24 @@ class ToolRun:
     mean_ms: float
     std_ms: float
     memory_mb: float | None
+
+
+def hash_tool(name: str, path: Path) -> str:
+    """The first 12 digits of the sha256 of the program for the device of a name.
+
+    Raises:
+        ToolError: there is no such file, or it is no program.
+    """
+    fault = None
+    try:
+        content = path.read_bytes()
+        if not content.startswith(ELF):
+            fault = "is no program for Android"
+    except OSError as error:
+        fault = f"cannot be read ({error.strerror})"
+    if fault:
+        raise ToolError(f"{name}: {path} {fault}, expected LiteRT's {TOOL} for the phone's processor; {WHERE_TO_GET}")
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def list_flags(*, graph: str, threads: int, warmup: int, inferences: int, most_s: int) -> list[str]:

@@ -39,7 +39,7 @@ class Core:
     features: every feature that /proc/cpuinfo lists.
     l1d_kib, l2_kib, l3_kib: its caches, in KiB, 0 for none; the second is `l2_shared` by the cores of a cluster, or
         one each, the third is the cluster's.
-    system_kib: the chip's cache behind them, which all its parts share.
+    system_kib: the chip's cache behind them, which all its parts share; of those chips that the core is most often in.
     """
 
     name: str
@@ -54,6 +54,11 @@ class Core:
     system_kib: int = 0
     peak_macs: PeakMacs
     source: str
+
+    @property
+    def shared_cache_kib(self) -> int:
+        """All that is cached behind the second level, unless a chip has another."""
+        return self.l3_kib + self.system_kib
 
 
 def _load() -> dict[str, Core]:

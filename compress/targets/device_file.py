@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -54,7 +54,10 @@ class Cluster(Part):
 
 
 class Memory(Part):
-    """peak_gb_per_s: transfers a second times width, of which one core reaches a part; None where nobody says."""
+    """peak_gb_per_s: transfers a second times width, of which one core reaches a part; None where nobody says.
+
+    type: as in devices.yaml, whose bandwidths of such memory stand in for one that is unknown.
+    """
 
     type: str
     peak_gb_per_s: float | None = Field(default=None, gt=0, le=10_000)
@@ -67,11 +70,13 @@ class Soc(Part):
     clusters: a single thread runs on the first.
     source: of cores, counts and specified clocks.
     memory: the fastest that it takes.
+    shared_cache_kib: behind the second level of its first cores, where it is not what cores.yaml has for them.
     """
 
     clusters: tuple[Cluster, ...] = Field(min_length=1)
     source: str
     memory: Memory | None = None
+    shared_cache_kib: int | None = Field(default=None, ge=0, le=1 << 20)
 
 
 class DeviceEntry(Part):
@@ -105,24 +110,26 @@ def simplify(name: str) -> str:
     return re.sub(r"[^\w+]|_", "", name.casefold())
 
 
-def load_device_file(path: Path, socs: Collection[str] = (), names: Collection[str] = ()) -> DeviceFile:
+def load_device_file(path: Path, socs: Collection[str] = (), owners: Mapping[str, str] | None = None) -> DeviceFile:
     """Read a file of devices.
 
     Args:
         path: the file.
         socs: chips that its devices may name beside its own, and that it may not define anew.
-        names: of devices, that are taken already.
+        owners: names of devices that are taken already -> the device.
 
     Raises:
         RecipeError: one line `file:line:column: key: what is wrong` for each mistake.
     """
 
+    taken = owners or {}
+
     def find_faults(document: Document) -> list[Problem]:
         return [
             *_find_taken(_list_names(document, "socs"), socs),
-            *_find_taken(_list_names(document, "devices"), names),
+            *_find_taken(_list_names(document, "devices"), taken),
             *_find_unknown_socs(document, socs),
-            *_find_uncalibrated(document, names),
+            *_find_idle_calibrations(document, taken),
         ]
 
     return load_part(path, DeviceFile, WANTED, find_faults)
@@ -173,15 +180,25 @@ def _find_unknown_socs(document: Document, socs: Collection[str]) -> list[Proble
     return problems
 
 
-def _find_uncalibrated(document: Document, names: Collection[str]) -> list[Problem]:
-    """Calibrations of devices that nobody describes."""
-    own = [name for _, name, _ in _list_names(document, "devices")]
-    known = {simplify(name) for name in (*names, *own)}
-    problems = []
+def _find_idle_calibrations(document: Document, owners: Mapping[str, str]) -> list[Problem]:
+    """Calibrations of devices that nobody describes, and second ones of a device for as many threads."""
+    names = {**owners, **{alias: str(loc[1]) for loc, alias, _ in _list_names(document, "devices")}}
+    devices = {simplify(alias): name for alias, name in names.items()}
+    problems, seen = [], set()
     for loc, place in document.places.items():
-        if loc[:1] == ("calibrations",) and loc[2:] == ("device",) and simplify(place.written) not in known:
-            message = f"{dotted(loc)}: unknown device {place.written!r}{did_you_mean(place.written, [*names, *own])}"
-            problems.append(Problem(place.line, place.column, message))
+        if loc[:1] != ("calibrations",) or loc[2:] != ("device",):
+            continue
+        threads = document.places.get((*loc[:2], "threads"))
+        device = devices.get(simplify(place.written))
+        calibrated = (device, threads.written if threads else "")
+        fault = None
+        if device is None:
+            fault = f"unknown device {place.written!r}{did_you_mean(place.written, names)}"
+        elif calibrated in seen:
+            fault = f"{device} is there twice for threads: {calibrated[1]}; expected one; keep the newer"
+        if fault:
+            problems.append(Problem(place.line, place.column, f"{dotted(loc)}: {fault}"))
+        seen.add(calibrated)
     return problems
 
 

@@ -50,6 +50,12 @@ class Device:
         """The core that a single thread runs on."""
         return CORES[self.first.core]
 
+    @property
+    def shared_cache_kib(self) -> int:
+        """What is cached behind the second level."""
+        own = self.soc.shared_cache_kib
+        return self.core.shared_cache_kib if own is None else own
+
     def find_calibration(self, threads: int) -> Calibration | None:
         """For so many threads: with others a device is off by another factor."""
         return next((found for found in self.calibrations if found.threads == threads), None)
@@ -65,10 +71,10 @@ def load_devices(path: Path | None = None) -> Mapping[str, Device]:
     devices = _resolve(shipped, shipped.socs)
     if path is None:
         return devices
-    names = [name for device in devices.values() for name in (device.name, *device.also)]
-    own = load_device_file(path, shipped.socs, names)
+    owners = {name: device.name for device in devices.values() for name in (device.name, *device.also)}
+    own = load_device_file(path, shipped.socs, owners)
     known = {**devices, **_resolve(own, {**shipped.socs, **own.socs})}
-    return _calibrate(known, own.calibrations, path)
+    return _calibrate(known, own.calibrations)
 
 
 def find_device(name: str, devices: Mapping[str, Device]) -> Device:
@@ -86,15 +92,10 @@ def find_device(name: str, devices: Mapping[str, Device]) -> Device:
     raise RecipeError(f"unknown device {name!r}; {hint}; `compress devices` lists all; a file of yours may describe it")
 
 
-def _calibrate(devices: Mapping[str, Device], calibrations: Sequence[Calibration], path: Path) -> Mapping[str, Device]:
+def _calibrate(devices: Mapping[str, Device], calibrations: Sequence[Calibration]) -> Mapping[str, Device]:
     known = dict(devices)
     for found in calibrations:
         device = find_device(found.device, known)
-        if device.find_calibration(found.threads):
-            raise RecipeError(
-                f"{path}: calibrations: {device.name} is there twice for threads: {found.threads}; expected one; keep"
-                " the newer"
-            )
         known[device.name] = dataclasses.replace(device, calibrations=(*device.calibrations, found))
     return known
 

@@ -34,7 +34,7 @@ class Place(Protocol):
     def how(self) -> Literal["native", "emulated"]: ...
 
     def launch(
-        self, runtime: Runtime, folder: Path, memory_bytes: int | None, *, profiling: bool = False
+        self, runtime: Runtime, folder: Path, memory_bytes: int | None, *, shared_cache_kib: int | None = None
     ) -> WorkerProcess:
         """A worker's process, which has not been asked to import the runtime yet.
 
@@ -42,7 +42,8 @@ class Place(Protocol):
             runtime: that it will import.
             folder: of the session; the files of a job are named relative to it.
             memory_bytes: limit of the address space of one job; a place with a memory of its own ignores it.
-            profiling: also report blocks and traffic, which an emulated core does, and no other place is asked to.
+            shared_cache_kib: also report blocks, and traffic before such a cache, as `Arm64.command` says; no place but
+                an emulated core is asked to.
 
         Raises:
             OSError: it cannot be started.
@@ -63,9 +64,9 @@ class Host:
     how: Literal["native"] = "native"
 
     def launch(
-        self, runtime: Runtime, folder: Path, memory_bytes: int | None, *, profiling: bool = False
+        self, runtime: Runtime, folder: Path, memory_bytes: int | None, *, shared_cache_kib: int | None = None
     ) -> WorkerProcess:
-        del runtime, profiling
+        del runtime, shared_cache_kib
         shutil.copyfile(WORKER, folder / WORKER.name)
         command = [sys.executable, "-P", WORKER.name]
         environment = {**os.environ, **ENVIRONMENT}
@@ -87,14 +88,20 @@ class EmulatedCore:
     how: Literal["emulated"] = "emulated"
 
     def launch(
-        self, runtime: Runtime, folder: Path, memory_bytes: int | None, *, profiling: bool = False
+        self, runtime: Runtime, folder: Path, memory_bytes: int | None, *, shared_cache_kib: int | None = None
     ) -> WorkerProcess:
         del runtime
         shutil.copyfile(WORKER, folder / WORKER.name)
-        command = self.installation.command(self.core, folder, REPORT, WORKER.name, profiling=profiling)
+        command = self.installation.command(self.core, folder, REPORT, WORKER.name, shared_cache_kib=shared_cache_kib)
         environment = {**arm64.ENVIRONMENT, **ENVIRONMENT}
         if self.site:
             environment["PYTHONPATH"] = str(self.site)  # not below the core's root, and so the host's own path
-        return WorkerProcess(command, folder=folder, environment=environment, memory_bytes=memory_bytes)
+        return WorkerProcess(
+            command,
+            folder=folder,
+            environment=environment,
+            memory_bytes=memory_bytes,
+            one_processor=shared_cache_kib is not None,  # the counter's caches are not made for two threads at once
+        )
 
     def close(self) -> None: ...

@@ -72,7 +72,7 @@ class Session:
         self._place = place
         self._timeout_s = timeout_s
         self._memory_bytes = memory_bytes
-        self._workers: dict[tuple[Runtime, bool], WorkerProcess] = {}
+        self._workers: dict[tuple[Runtime, int | None], WorkerProcess] = {}
         self._closed = False
         try:
             self._folder = Path(tempfile.mkdtemp(prefix="compress-"))
@@ -107,8 +107,9 @@ class Session:
 
     def describe(self, model: Path) -> ModelInfo:
         """The inputs and outputs of a model file, as the runtime sees them once it has opened it."""
-        started = (choose_runtime(model), True) in self._workers  # one that profiles, and can tell as well
-        return parse_model_info(*self._ask(model, {"job": "describe"}, profiling=started))
+        runtime = choose_runtime(model)
+        started = [shared for known, shared in self._workers if known == runtime]  # one that profiles can tell as well
+        return parse_model_info(*self._ask(model, {"job": "describe"}, shared_cache_kib=(started or [None])[0]))
 
     def run(self, model: Path, inputs: np.ndarray, *, threads: int = 1) -> np.ndarray:
         """The raw outputs of a model with one input and one output; one inference per row, as on a phone.
@@ -153,35 +154,40 @@ class Session:
         """
         if self.how == "native":
             raise ValueError(f"{self.target} is not emulated: nothing counts its instructions")
-        return parse_counts(self._count(model, sample, warmup=warmup, repeats=repeats, profiling=False))
+        return parse_counts(self._count(model, sample, {"warmup": warmup, "repeats": repeats}))
 
-    def profile(self, model: Path, sample: np.ndarray, *, warmup: int = 1) -> Profile:
+    def profile(self, model: Path, sample: np.ndarray, *, shared_cache_kib: int, threads: int = 1) -> Profile:
         """Which blocks one inference executes, and which of its accesses the core's caches miss. Emulated only.
 
-        In a worker of its own, which takes half as long again as one that counts.
+        The third inference, in a worker of its own; the second fills the caches. Several threads take turns on one
+        processor of this machine, when it likes, and before the same caches: what they fetch differs by 3 % or so.
 
         Args:
             model: the file.
             sample: (1, ...) as the model stores it.
-            warmup: inferences that fill no cache; one more that does goes before the one that is reported.
+            shared_cache_kib: of the cache behind the second level, 0 for none.
+            threads: of the runtime, which cuts the work otherwise for several.
         """
         if self.how == "native":
             raise ValueError(f"{self.target} is not emulated: nothing profiles its instructions")
-        return parse_profile(self._count(model, sample, warmup=warmup, repeats=2, profiling=True))
+        job: dict[str, Json] = {"warmup": 1, "repeats": 2}
+        if threads > 1:  # a job of other text is counted otherwise, by a few instructions
+            job["threads"] = threads
+        return parse_profile(self._count(model, sample, job, shared_cache_kib))
 
-    def _count(self, model: Path, sample: np.ndarray, *, warmup: int, repeats: int, profiling: bool) -> str:
+    def _count(self, model: Path, sample: np.ndarray, job: dict[str, Json], shared_cache_kib: int | None = None) -> str:
         """The counter's report."""
         report = self._folder / REPORT
         report.unlink(missing_ok=True)
-        self._ask(model, {"job": "count", "warmup": warmup, "repeats": repeats}, sample, profiling=profiling)
+        self._ask(model, {"job": "count", **job}, sample, shared_cache_kib)
         return report.read_text(encoding="utf-8")
 
     def _ask(
-        self, model: Path, job: dict[str, Json], inputs: np.ndarray | None = None, *, profiling: bool = False
+        self, model: Path, job: dict[str, Json], inputs: np.ndarray | None = None, shared_cache_kib: int | None = None
     ) -> tuple[dict[str, Json], str]:
         """Have a job done on a model file; return the answer, and the runtime's name and version."""
         runtime = choose_runtime(model)
-        worker = self._find_worker(runtime, profiling)
+        worker = self._find_worker(runtime, shared_cache_kib)
         link = self._folder / f"model{model.suffix}"  # a path of the same length for every model and user
         link.unlink(missing_ok=True)
         link.symlink_to(model.absolute())
@@ -213,18 +219,20 @@ class Session:
                 f"for them; free some space, or set TMPDIR"
             ) from error
 
-    def _find_worker(self, runtime: Runtime, profiling: bool) -> WorkerProcess:
-        worker = self._workers.get((runtime, profiling))
+    def _find_worker(self, runtime: Runtime, shared_cache_kib: int | None) -> WorkerProcess:
+        worker = self._workers.get((runtime, shared_cache_kib))
         if worker is None or not worker.alive:
             if worker is not None:
                 worker.kill()
-            worker = self._start_worker(runtime, profiling)
+            worker = self._start_worker(runtime, shared_cache_kib)
         return worker
 
-    def _start_worker(self, runtime: Runtime, profiling: bool) -> WorkerProcess:
+    def _start_worker(self, runtime: Runtime, shared_cache_kib: int | None) -> WorkerProcess:
         try:
-            worker = self._place.launch(runtime, self._folder, self._memory_bytes, profiling=profiling)
-            self._workers[runtime, profiling] = worker  # before it starts: `close` in another thread must find it
+            worker = self._place.launch(runtime, self._folder, self._memory_bytes, shared_cache_kib=shared_cache_kib)
+            self._workers[runtime, shared_cache_kib] = (
+                worker  # before it starts: `close` in another thread must find it
+            )
             if self._closed:
                 worker.kill()
                 raise WorkerError("the session has been closed")

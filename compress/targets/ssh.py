@@ -142,9 +142,9 @@ class _Device:
     how: Literal["native"] = "native"
 
     def launch(
-        self, runtime: Runtime, folder: Path, memory_bytes: int | None, *, profiling: bool = False
+        self, runtime: Runtime, folder: Path, memory_bytes: int | None, *, shared_cache_kib: int | None = None
     ) -> WorkerProcess:
-        del memory_bytes, profiling
+        del memory_bytes, shared_cache_kib
         if runtime not in self.runtimes or not self.connection.facts["packages"]["numpy"]:
             package = "numpy" if runtime in self.runtimes else PACKAGES[runtime][0]
             python = self.connection.python

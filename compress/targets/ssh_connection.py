@@ -2,7 +2,6 @@
 
 - The first `ssh` is the connection: it runs caretaker.py there, and is the master of a control socket. Every copy and
   every worker is one more `ssh` through that socket, which cannot connect by itself.
-- It never asks: BatchMode refuses what would need a password, StrictHostKeyChecking a host key that is not known.
 - When it ends, in whichever way, the caretaker's stdin ends, and with it the folder.
 """
 
@@ -17,44 +16,30 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 from compress import runtimes
 from compress.debian.commands import require
 from compress.errors import ConnectionLost, ToolError
+from compress.targets.ssh_command import (
+    SSH_FAILED,
+    explain_failure,
+    find_last_words,
+    list_arguments,
+    list_arguments_through,
+)
 from compress.targets.worker_process import read_line
 from compress.types import Json
 
 CARETAKER = Path(runtimes.__file__).with_name("caretaker.py")
-CONNECT_S, HELLO_S, COPY_S, END_S = 15, 60.0, 900.0, 5.0
+HELLO_S, COPY_S, END_S = 60.0, 900.0, 5.0
 LOST_S, SILENT_S = 1.0, 15.0
 """By then a connection that has broken is seen to be, once something on it has failed; one that is silent is taken for
 broken: ssh itself would notice after 30 seconds.
 """
 SESSIONS = 4
 """At once: the caretaker, a worker for each runtime, a copy."""
-SSH_FAILED, NOT_FOUND = 255, (126, 127)
-OPTIONS = {
-    "BatchMode": "yes",
-    "StrictHostKeyChecking": "yes",
-    "LogLevel": "ERROR",
-    "ConnectTimeout": str(CONNECT_S),
-    "ServerAliveInterval": "10",
-    "ServerAliveCountMax": "3",
-    "ControlMaster": "yes",
-    "ControlPersist": "no",
-    # What a user's configuration may ask of a session at a terminal, and would get in the way here.
-    "ClearAllForwardings": "yes",
-    "ForwardAgent": "no",
-    "ForwardX11": "no",
-    "PermitLocalCommand": "no",
-    "RemoteCommand": "none",
-    "RequestTTY": "no",
-}
-THROUGH_SOCKET = {"BatchMode": "yes", "LogLevel": "ERROR", "ControlMaster": "no", "ProxyCommand": "false"}
-"""Without the socket, `ssh` would connect anew, past the user's configuration: `false` leads nowhere."""
 
 
 class Connection:
@@ -83,6 +68,7 @@ class Connection:
             self._local = Path(tempfile.mkdtemp(prefix="compress-ssh-"))
         except OSError as error:
             raise ToolError(f"{name}: no temporary folder here ({error}), expected room for one; set TMPDIR") from error
+        self._socket = self._local / "socket"
         try:
             with (self._local / "stderr.txt").open("wb") as errors:
                 self._master = subprocess.Popen(
@@ -105,8 +91,7 @@ class Connection:
     def command(self, script: str) -> list[str]:
         """The command that runs a POSIX shell's script in our folder there, through this connection."""
         there = f"sh -c {shlex.quote(f'cd {shlex.quote(self.folder)} && {script}')}"
-        socket = ["-F", "none", "-S", str(self._local / "socket"), *_write_options(THROUGH_SOCKET)]
-        return [self._ssh, *socket, "-T", "--", self._destination, there]
+        return [self._ssh, *list_arguments_through(self._socket), self._destination, there]
 
     def send(self, file: Path, name: str) -> None:
         """Copy a file into our folder there.
@@ -179,8 +164,7 @@ class Connection:
     def _connect(self, port: int | None, python: str) -> list[str]:
         size = CARETAKER.stat().st_size
         there = shlex.join([python.removeprefix("~/"), "-c", f"import sys; exec(sys.stdin.buffer.read({size}))"])
-        socket = ["-S", str(self._local / "socket"), *_write_options(OPTIONS)]
-        return [self._ssh, *socket, *(["-p", str(port)] if port else []), "--", self._destination, there]
+        return [self._ssh, *list_arguments(self._socket, port), self._destination, there]
 
     def _hear(self, python: str) -> Json:
         """Have caretaker.py run, and return what it says."""
@@ -197,7 +181,7 @@ class Connection:
             )
         if not line:
             raise ToolError(
-                f"{self.name}: {_explain(self._master.wait(), self._last_words(), self._destination, python)}"
+                f"{self.name}: {explain_failure(self._master.wait(), self._last_words(), self._destination, python)}"
             )
         with contextlib.suppress(ValueError):
             facts = json.loads(line)
@@ -232,34 +216,7 @@ class Connection:
                 f"raise MaxSessions in its sshd_config"
             )
         if done.returncode:
-            raise ToolError(self.describe_full(_last(done.stderr.decode(errors="replace"))))
+            raise ToolError(self.describe_full(find_last_words(done.stderr.decode(errors="replace"))))
 
     def _last_words(self) -> str:
-        return _last((self._local / "stderr.txt").read_text(errors="replace"))
-
-
-def _write_options(options: dict[str, str]) -> list[str]:
-    return [argument for name, value in options.items() for argument in ("-o", f"{name}={value}")]
-
-
-def _last(text: str) -> str:
-    lines: Sequence[str] = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
-
-
-def _explain(status: int, words: str, destination: str, python: str) -> str:
-    """Why there was no answer: what ssh, or else the device's shell or Python said, and what to do."""
-    if status in NOT_FOUND:
-        return (
-            f"{python} was not found on {destination}, expected a Python with the runtimes there; install it there, or "
-            f"name another"
-        )
-    if status != SSH_FAILED:
-        return f"{python} on {destination} failed: {words}; expected a temporary folder there; mend that"
-    if "host key" in words.lower():
-        advice = f"connect once by hand (`ssh {destination}`) and compare the fingerprint with the device's"
-    elif "Permission denied" in words:
-        advice = f"put your key there (`ssh-copy-id {destination}`), or name it in ~/.ssh/config"
-    else:
-        advice = "look at its power and network, at the name, and at ~/.ssh/config"
-    return f"ssh did not reach {destination}: {words}; expected to get in without a question; {advice}"
+        return find_last_words((self._local / "stderr.txt").read_text(errors="replace"))

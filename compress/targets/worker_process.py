@@ -40,6 +40,7 @@ class WorkerProcess:
         folder: its working folder, which the files of its jobs are named relative to; stderr.txt is kept there.
         environment: of the process, whole.
         memory_bytes: limit of the address space of the worker and of every job; None for a worker on another machine.
+        one_processor: all its threads take turns on one.
 
     Raises:
         OSError: there is no such program or folder.
@@ -54,6 +55,7 @@ class WorkerProcess:
         folder: Path,
         environment: Mapping[str, str],
         memory_bytes: int | None,
+        one_processor: bool = False,
     ) -> None:
         self._errors = folder / "stderr.txt"
         self._errors_seen = 0
@@ -72,6 +74,8 @@ class WorkerProcess:
         try:
             if memory_bytes is not None:
                 _limit(self._process.pid, memory_bytes)  # it imports nothing before it is asked
+            if one_processor:
+                os.sched_setaffinity(self._process.pid, {max(os.sched_getaffinity(0))})
         except BaseException:
             self.kill()
             raise

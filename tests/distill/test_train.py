@@ -198,6 +198,38 @@ def test_the_learning_rate_climbs_and_falls_to_nothing(decay: str) -> None:
     assert 0 < rates[-1] < 0.002
 
 
+def test_adamw_is_loshchilov_and_hutters_algorithm_2(task: Task, tmp_path: Path) -> None:
+    """Against the paper's recursion, written out: all samples in every batch, so that each step is known."""
+    schedule = Schedule(
+        epochs=4,
+        batch_size=len(task.train),
+        learning_rate=0.01,
+        optimizer="adamw",
+        weight_decay=0.1,
+        precision="float32",
+    )
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    expected = copy.deepcopy(model)
+    learn(model, task, tmp_path / "a.pt", schedule=schedule)
+
+    weights = list(expected.parameters())
+    first, second = ([torch.zeros_like(weight) for weight in weights] for _ in range(2))
+    images, labels = torch.from_numpy(task.train.images), torch.from_numpy(task.train.labels)
+    for step in range(4):
+        gradients = torch.autograd.grad(nn.functional.cross_entropy(expected(images), labels), weights)
+        rate = schedule.rate(step, 4)
+        with torch.no_grad():
+            for weight, gradient, m, v in zip(weights, gradients, first, second, strict=True):
+                m.mul_(0.9).add_(0.1 * gradient)
+                v.mul_(0.999).add_(0.001 * gradient**2)
+                decay = 0.1 if weight.ndim > 1 else 0.0
+                direction = (m / (1 - 0.9 ** (step + 1))) / ((v / (1 - 0.999 ** (step + 1))).sqrt() + 1e-8)
+                weight.sub_(rate * (direction + decay * weight))
+    for found, wanted in zip(model.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+
 def test_the_test_split_is_refused(task: Task, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="got the test split"):
         TransferSet.of_split(task.test)
@@ -297,12 +329,13 @@ def test_a_model_that_gives_no_logits_is_refused(task: Task, tmp_path: Path, mod
         ("epochs", 0),
         ("batch_size", 0),
         ("learning_rate", 0.0),
+        ("optimizer", "adam"),
         ("views", -1),
         ("warmup_fraction", 1.0),
         ("ema_decay", 1),
     ],
 )
-def test_impossible_schedules_are_refused(field: str, value: float) -> None:
+def test_impossible_schedules_are_refused(field: str, value: object) -> None:
     with pytest.raises(DataError, match=f"train: {field} is {value}; expected"):
         dataclasses.replace(SCHEDULE, **{field: value})
 

@@ -20,7 +20,8 @@ from together import NORMS, teach
 from torch import nn
 
 from compress.distill import TransferSet, World, train
-from compress.distill.world import ALONE, global_batch_norms
+from compress.distill.batch_norms import global_batch_norms
+from compress.distill.world import ALONE
 from compress.errors import DataError, ModelError
 from compress.tasks.digits import digits
 

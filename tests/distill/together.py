@@ -27,6 +27,7 @@ from compress.distill import (
     train,
     world,
 )
+from compress.distill.batch_norms import global_batch_norms
 from compress.distill.trainee import Trainee
 from compress.errors import CompressError
 from compress.tasks.digits import digits
@@ -126,7 +127,7 @@ def check_norms(folder: Path, one: World) -> None:
         norm.load_state_dict(
             type(norm)(3, affine=norm.affine, track_running_stats=norm.track_running_stats).state_dict()
         )
-        with world.global_batch_norms(norm, one):
+        with global_batch_norms(norm, one):
             found = joined(norm, one.share(batch), one.share(gradient))
         parts = [one.gather(each) if each.ndim and each.shape[0] == 4 else each for each in found]
         for parameter in range(2, 2 + len(list(norm.parameters()))):

@@ -16,7 +16,6 @@ from compress.errors import InstructionError, ModelError, ToolError
 from compress.progress import Progress
 from compress.recipe import load_recipe
 from compress.stages import emulate as emulate_module
-from compress.stages import predict as predict_module
 from compress.targets import ModelInfo, arm64
 from compress.targets.answers import Block, Profile, Traffic
 from compress.targets.worker_process import WorkerError
@@ -63,7 +62,7 @@ class Profiling:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def profile(self, *_: object) -> Profile:
+    def profile(self, *_: object, **__: object) -> Profile:
         lines = (Traffic(misses=1, writebacks=0),) * 3
         return Profile(blocks=(Block(executions=1000, words=(0x8B050083,)),), traffic=lines)
 
@@ -82,7 +81,7 @@ def results(folder: Path) -> Results:
 
         patch.setattr(pipeline, "emulate", broken)
         patch.setattr(arm64, "fingerprint", lambda _: "none")
-        patch.setattr(predict_module, "open_session", lambda *_, **__: Profiling())
+        patch.setattr(emulate_module, "open_session", lambda *_, **__: Profiling())
         progress = Progress(Console(file=io.StringIO()))
         return pipeline.execute(load_recipe(folder / "twins.yaml"), folder / "out", folder / "home", progress)
 

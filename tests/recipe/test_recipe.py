@@ -41,6 +41,7 @@ def test_values_and_defaults(tiny: Recipe, tmp_path: Path) -> None:
         "batch_size": 8,
         "learning_rate": 0.001,
         "weight_decay": 5e-4,
+        "optimizer": "sgd",
         "momentum": 0.9,
         "warmup_fraction": 0.2,
         "decay": "linear",
@@ -211,6 +212,11 @@ def test_own_devices_are_beside_the_recipe(tmp_path: Path, complain: Complain) -
     (tmp_path / "own/phones.yaml").write_text("devices: {Kiosk: {soc: RK3588}}\n")
     assert complain(text) == []
     assert load_recipe(tmp_path / "mine.yaml").devices["Kiosk"].core.name == "cortex-a76"
-    (tmp_path / "own/phones.yaml").write_text("devices: {Kiosk: {soc: RK3589}}\n")
-    with pytest.raises(RecipeError, match=r"own/phones.yaml:1:24: devices.Kiosk.soc: unknown soc 'RK3589'"):
-        load_recipe(tmp_path / "mine.yaml")
+    mistakes = [f"  Kiosk {n}: {{soc: RK358{n}}}\n" for n in (1, 2, 3, 4, 5, 6, 7, 9)]
+    (tmp_path / "own/phones.yaml").write_text("".join(["devices:\n", *mistakes, "socs: {}\nsoc: {}\n"]))
+    *of_devices, of_recipe = complain(text.replace("epochs: 1", "epochs: 0", 1))
+    where = f"2:10: devices: {tmp_path / 'own/phones.yaml'}"
+    lines = [line.removeprefix(f"{where}:").split(":")[0] for line in of_devices]
+    assert lines == ["2", "3", "4", "5", "6", "7", "8", "9", "11"]
+    assert of_devices[0].startswith(f"{where}:2:18: devices.Kiosk 1.soc: unknown soc 'RK3581'")
+    assert of_recipe.endswith("teacher.train.epochs: expected a number of at least 1, got 0")

@@ -128,6 +128,24 @@ def test_latencies_of_different_machines_are_refused(results: Results, fact: str
     assert FILE not in timed
 
 
+def test_latencies_by_two_builds_of_a_tool_are_refused(results: Results) -> None:
+    """It is known by its content alone: what it links, and how it was built, nobody can say."""
+
+    def by(build: str, ms: float) -> Results:
+        def timed(m: Measurement) -> dict[str, Any]:
+            details = {**m.details, "statistic": "mean", "tool": []}
+            return {"runtime": f"benchmark_model {build}", "value": ms, "samples": (), "details": details}
+
+        return changed(results, "latency_ms", timed)
+
+    found = compare(by("0a1b", 2.0), by("2c3d", 1.0))
+    (sentence,) = found.refused
+    assert sentence == "latencies are not compared: benchmark_model 0a1b took them before, benchmark_model 2c3d after"
+    assert not differing(found)
+    (change,) = differing(compare(by("0a1b", 2.0), by("0a1b", 1.0)))
+    assert change.difference == -1.0
+
+
 def test_another_version_of_a_runtime_is_compared_and_named(results: Results) -> None:
     after = changed(results, "instructions", lambda m: {"runtime": "litert 3.0.0", "value": m.value * 2})
     assert len(differing(compare(results, after))) == 4

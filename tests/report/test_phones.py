@@ -28,7 +28,8 @@ def with_phone(results: Results) -> Results:
             metric="predicted_latency_ms", unit="ms", value=ms, n=1, interval=(ms / 1.2, ms * 1.2),
             artifact=by_name[name].sha256, runtime="litert 2.3.0", target="Pixel 4", how="predicted",
             details={
-                "core": "cortex-a76", "ghz": [2.84, 2.42], "threads": 2, "warnings": warnings, "ratio_spread": 1.1,
+                "core": "cortex-a76", "ghz": [2.84, 2.42], "threads": 2, "warnings": warnings,
+                "confidence": None if warnings else 0.9, "cases_ms": [ms, ms], "ratio_spread": 1.1,
                 "parts_ms": {"fmla": 0.7 * ms, "caches": 0.1 * ms, "memory": 0.2 * ms},
             },
         )
@@ -46,7 +47,8 @@ def test_a_row_for_each_file_and_phone() -> None:
         TEACHER, "Pixel 4", "2.40 ms", "–", "float multiply-add 70 %, memory 20 %, second cache 10 %", "–",
     ]  # fmt: skip
     assert student[1] == ("Pixel 4", "2 threads, cortex-a76, 2.84 and 2.42 GHz")
-    assert student[2] == ("0.300 ms", "0.250 to 0.360 ms")
+    assert teacher[2] == ("2.40 ms", "2.00 to 2.88 ms")
+    assert student[2] == ("0.300 ms", "0.250 to 0.360 ms, untested")
     assert student[3] == ("8.00×", "7.27× to 8.80×")
     assert student[5][0] == "too small"
 
@@ -71,6 +73,7 @@ def test_a_budgets_limit_is_drawn_where_it_binds() -> None:
     for verdicts, lines in (((verdict,), 1), ((ratio,), 0), ((), 0)):
         figure, _ = phone_drawings(Lookup(dataclasses.replace(results, verdicts=verdicts)))
         assert count_limits(figure.svg) == lines
+        assert ("budget's limit" in figure.caption) == bool(lines)
 
 
 def test_a_mark_for_each_file_and_a_line_for_each_limit() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import io
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,22 +17,23 @@ from compress.errors import ToolError
 from compress.export.audit import audit_in_child
 from compress.progress import Progress
 from compress.recipe import PhonesConfig
-from compress.stages import predict
+from compress.stages import emulate, predict
 from compress.stages.context import Run
 from compress.stages.export import Exported
 from compress.store import Store, file_sha256
 from compress.targets import arm64, open_session
 from compress.targets.devices import load_devices
 from compress.targets.latency.calibration import Calibration
-from compress.targets.latency.model import identify, load_rates
+from compress.targets.latency.model import identify
 from compress.targets.latency.placement import place_threads
+from compress.targets.latency.rates import RATES_FILE, load_rates
 from compress.targets.latency.work import Work
 from compress.tasks.task import Split
 from compress.types import Artifact
 from tests.targets import tiny_models
 
-PHONES = ("pixel-4", "Raspberry Pi 5")
-"""Both have Cortex-A76, at 2.84 and 2.4 GHz."""
+PHONES = ("pixel-4", "Pixel 4a")
+"""Both have Cortex-A76, at 2.84 and 2.2 GHz."""
 
 
 @pytest.fixture(scope="module")
@@ -69,13 +71,13 @@ def test_a_latency_for_each_phone_from_one_count(
         opened.append(core)
         return open_session(core, *args, **options)
 
-    monkeypatch.setattr(predict, "open_session", open_and_note)
+    monkeypatch.setattr(emulate, "open_session", open_and_note)
     found, notes = predict.predict_latencies(run, exported)
     assert (notes, opened) == ((), ["cortex-a76"])
-    pixel, pi = found
+    pixel, other = found
     assert [m.target for m in found] == list(PHONES)
     assert {m.how for m in found} == {"predicted"}
-    assert pi.details["parts_ms"]["fmla"] / pixel.details["parts_ms"]["fmla"] == pytest.approx(2.84 / 2.4)
+    assert other.details["parts_ms"]["fmla"] / pixel.details["parts_ms"]["fmla"] == pytest.approx(2.84 / 2.2)
     for m in found:
         assert m.value == pytest.approx(sum(m.details["parts_ms"].values()))
         assert m.interval is not None
@@ -86,10 +88,9 @@ def test_a_latency_for_each_phone_from_one_count(
     again, _ = predict.predict_latencies(run, exported)
     assert (again, opened) == (found, ["cortex-a76"])
     assert predict.predict_before_test(run, exported, run.task.test) == found
-    other = Split(name="validation", images=tiny_models.images(1, seed=1), labels=np.arange(1))
-    validated = predict.predict_before_test(run, exported, other)
-    assert [m.target for m in validated] == list(PHONES)
-    assert opened == ["cortex-a76"] * 2  # of that image it was not known
+    run.recipe.benchmark.phones = PhonesConfig(names=("Raspberry Pi 5",), threads=1)  # type: ignore[misc]
+    predict.predict_latencies(run, exported)
+    assert opened == ["cortex-a76"] * 2, "its chip has no cache behind the third level: it is counted anew"
 
 
 def test_a_calibrated_phone_says_so(run: Run, exported: tuple[Exported, ...], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,6 +115,14 @@ def test_a_calibrated_phone_says_so(run: Run, exported: tuple[Exported, ...], mo
     assert after.details["calibration"]["there"] == "ssh:board"
 
 
+def test_new_rates_cost_no_new_profile() -> None:
+    """Where they are written is no code of a profile."""
+    for name in predict.CODE:
+        spec = importlib.util.find_spec(name)
+        assert spec
+        assert not any(RATES_FILE.is_relative_to(folder) for folder in spec.submodule_search_locations or ())
+
+
 def test_without_an_emulator_nothing_is_predicted(
     run: Run, exported: tuple[Exported, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,5 +132,5 @@ def test_without_an_emulator_nothing_is_predicted(
     monkeypatch.setattr(arm64, "install", refuse)
     assert predict.predict_latencies(run, exported) == (
         (),
-        ("No latency was predicted for pixel-4, Raspberry Pi 5: no apt-get. Budgets there are MISSING.",),
+        ("No latency was predicted for pixel-4, Pixel 4a: no apt-get. Budgets there are MISSING.",),
     )

@@ -18,7 +18,7 @@ from compress.errors import ToolError
 from compress.gate import judge
 from compress.progress import Progress
 from compress.recipe import VerifyConfig
-from compress.stages import compatibility
+from compress.stages import emulate
 from compress.stages.compatibility import try_tflite_runtime
 from compress.stages.context import Run
 from compress.stages.elsewhere import judge_old_runtime
@@ -137,7 +137,7 @@ def test_each_file_has_its_outcome_on_each_target(
     assert "silently wrong: logits up to" in five.reason
     assert "version '12'" in twelve.reason
 
-    monkeypatch.setattr(compatibility, "open_session", None)
+    monkeypatch.setattr(emulate, "open_session", None)
     again, _ = try_tflite_runtime(run, exported)  # all is stored, what failed too
     assert [each.why for each in again] == [each.why for each in tried]
 

@@ -113,7 +113,10 @@ runtime: litert 2.3.0, there: here, date: '2026-11-25', model: 0a}"
     [
         ([("Pixle 4", "1.2")], "phones.yaml:2:14: calibrations[0].device: unknown device 'Pixle 4'; did you mean"),
         ([("Pixel 4", "0.0")], "phones.yaml:2:43: calibrations[0].factor: expected a number above 0, got 0.0"),
-        ([("Pixel 4", "1.2"), ("pixel 4 xl", "1.3")], "Pixel 4 is there twice for threads: 1; expected one; keep the"),
+        (
+            [("Pixel 4", "1.2"), ("pixel 4 xl", "1.3")],
+            "phones.yaml:3:14: calibrations[1].device: Pixel 4 is there twice for threads: 1; expected one; keep the",
+        ),
     ],
 )
 def test_mistakes_are_told_with_their_place(tmp_path: Path, entries: list[tuple[str, str]], message: str) -> None:

@@ -45,7 +45,9 @@ class Arm64:
 
     folder: Path
 
-    def command(self, core: Core, folder: Path, report: str, script: str, *, profiling: bool = False) -> list[str]:
+    def command(
+        self, core: Core, folder: Path, report: str, script: str, *, shared_cache_kib: int | None = None
+    ) -> list[str]:
         """The command that runs a script in the emulated Python, counting.
 
         What the emulated program sees of it is the same wherever the installation and `folder` are.
@@ -55,15 +57,16 @@ class Arm64:
             folder: the working folder that the command will be run in; a link to the interpreter is made there.
             report: file in `folder` that counts are appended to.
             script: file in `folder`.
-            profiling: also report the executed blocks and the traffic of the core's caches.
+            shared_cache_kib: also report the executed blocks, and the traffic of the core's caches before one of so
+                many KiB, 0 for none, that all cores share.
         """
         root = self.folder / "cores" / core.name
         interpreter = folder / "python3"
         if not interpreter.is_symlink():
             interpreter.symlink_to(root / PYTHON)
         counter = f"{self.folder / 'counter.so'},out={folder / report}"
-        if profiling:
-            counter += f",blocks=on,caches={_describe_caches(core)}"
+        if shared_cache_kib is not None:
+            counter += f",blocks=on,caches={_describe_caches(core, shared_cache_kib)}"
         return [
             *_emulator(self.folder),
             *("-L", str(root), "-cpu", core.cpu, "-seed", "1", "-plugin", counter),
@@ -72,12 +75,9 @@ class Arm64:
         ]
 
 
-def _describe_caches(core: Core) -> str:
-    """In the counter's words. The ways are those of most cores; what a model misses hardly depends on them.
-
-    The counter has three levels: the chip's cache counts as more of the third.
-    """
-    levels = ((core.l1d_kib, 4), (core.l2_kib, 8), (core.l3_kib + core.system_kib, 16))
+def _describe_caches(core: Core, shared_kib: int) -> str:
+    """In the counter's words. The ways are those of most cores; what a model misses hardly depends on them."""
+    levels = ((core.l1d_kib, 4), (core.l2_kib, 8), (shared_kib, 16))
     return "+".join(f"{kib}:{ways}" for kib, ways in levels if kib)
 
 

@@ -9,11 +9,11 @@
   others (some 20 cycles away). An out-of-order core with a second cache of its own (some 9 cycles) hides them.
 - Lines from memory cost what the memory's peak bandwidth says, times one factor. Cores with second caches of their own
   wait for theirs at the same time, until the memory is at its peak. Those of a cluster with one second cache wait
-  behind one port: on a Pixel 2 four threads leave the wait for memory as long as it was.
+  behind one port: on a Pixel 2 four threads leave the wait for a line as long as it was.
 - Operators run one after the other, and each starts with cold code, weights and branches.
 - Waits add up: little of them overlaps with arithmetic, or the sum would not fit as it does (docs/latency.md).
 
-Four rates, in rates.yaml, are fitted by benchmarks/latency/validate.py; none is a phone's or a core's own.
+The four rates are in rates.yaml; `compress.targets.latency.rates` says what each is.
 """
 
 from __future__ import annotations
@@ -22,94 +22,45 @@ import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-
-import yaml
 
 from compress.errors import RecipeError
 from compress.targets.cores import CORES
 from compress.targets.latency.calibration import Calibration
 from compress.targets.latency.pipelines import PIPELINES
 from compress.targets.latency.placement import Placement
+from compress.targets.latency.rates import CONFIDENCE, Fitted, Rates, Seen, Spread, load_rates
 from compress.targets.latency.work import WIDENING, Work
-from compress.types import Json
 
-RATES_FILE = Path(__file__).with_name("rates.yaml")
 LINE_BYTES = 64
-CONFIDENCE = 0.9
-"""Share of predictions whose interval holds the true figure."""
 MUCH = 2
 """Times smaller or larger than every network that was fitted, and a network is like none of them."""
 CALIBRATED_RUNTIME = "litert"
 """Whose kernels a calibration times: another's are off by another factor."""
-TYPICAL_GB_PER_S = 14.9
-"""Where a memory's bandwidth is unknown: two channels of LPDDR4X at 1866 MHz, as chips of the middle class have."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rates:
-    """What is fitted.
-
-    line_cycles: that a core waits for a line of its second cache, where it does not hide that.
-    memory_slowdown: times longer than at the memory's peak bandwidth, of one core.
-    operator_cycles: to start an operator.
-    widening_slowdown: times longer than scheduled, of blocks of widening multiplies on cores out of order; why, is not
-        known (docs/latency.md).
-    """
-
-    line_cycles: float
-    memory_slowdown: float
-    operator_cycles: float
-    widening_slowdown: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fitted:
-    """Rates, what they were fitted on, and how far off they were where rows were left out.
-
-    cores, classes, runtimes: that some row has; threads, cycles: the least and most of any row.
-    spread: a figure lies within this factor of its prediction, for a network that was left out, nine times of ten.
-    far_spread: the same for what is like no row: no row says how far off, so that two such errors are multiplied.
-    ratio_spread: the same for the ratio of two files on one phone.
-    """
-
-    rates: Rates
-    cores: tuple[str, ...]
-    classes: tuple[str, ...]
-    runtimes: tuple[str, ...]
-    threads: tuple[int, int]
-    cycles: tuple[float, float]
-    spread: float
-    far_spread: float
-    ratio_spread: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
     """Milliseconds of one inference.
 
-    low, high: the true figure lies between them in CONFIDENCE of all cases.
+    low, high: the true figure lies between them in `confidence` of all cases; None: nothing published tells in how
+        many.
     parts: milliseconds by what they go to: the classes of blocks, `caches`, `memory`, `operators`.
+    cases_ms: what it would be if operators cost as much as was fitted, or nothing where that is not known, before the
+        slowest and the fastest memory that the device may have; of every file in the same order.
+    ratio_spread: a ratio to another file's lies within this factor of that of their cases.
     warnings: why it is an extrapolation, a few words each; the interval is then the wider one.
-    calibration: of the device, where it was used; milliseconds and parts are multiplied by its factor.
+    calibration: of the device, where it was used; all milliseconds are multiplied by its factor.
     """
 
     ms: float
     low: float
     high: float
+    confidence: float | None
     parts: Mapping[str, float]
+    cases_ms: tuple[float, ...]
+    ratio_spread: float
     warnings: tuple[str, ...]
     calibration: Calibration | None = None
-
-
-@cache
-def load_rates() -> Fitted:
-    """Those that ship."""
-    content = yaml.safe_load(RATES_FILE.read_text(encoding="utf-8"))
-    rates = Rates(**{field.name: content["rates"][field.name]["value"] for field in dataclasses.fields(Rates)})
-    fitted_on: dict[str, Json] = {key: tuple(value) for key, value in content["fitted_on"].items()}
-    return Fitted(rates=rates, **fitted_on, **content["spreads"])
 
 
 def predict(
@@ -122,7 +73,7 @@ def predict(
     """How long one inference takes.
 
     Args:
-        work: of the file on such a core.
+        work: of the file on such a core, for as many threads.
         placement: where its threads run.
         runtime: name and version, as sessions tell it.
         fitted: those that ship, unless a validation fits its own.
@@ -137,41 +88,55 @@ def predict(
             " name another"
         )
     fitted = fitted or load_rates()
-    parts = break_down(work, placement, fitted.rates)
     stale = calibration is not None and calibration.model != identify(placement, fitted.rates)
-    if calibration is None or stale or runtime.split()[0] != CALIBRATED_RUNTIME:
-        calibration = None
+    if calibration is not None and not stale and runtime.split()[0] == CALIBRATED_RUNTIME:
+        factor, fitted = calibration.factor, _extend(fitted, calibration, placement)
+        placement = dataclasses.replace(placement, gb_per_s_range=None)  # the factor is that of its own memory
     else:
-        parts = {name: ms * calibration.factor for name, ms in parts.items()}
-        fitted = _extend(fitted, calibration, placement)
-    warnings = tuple(_find_extrapolations(work, placement, runtime, fitted, calibration))
+        factor, calibration = 1.0, None
+    parts = {name: ms * factor for name, ms in break_down(work, placement, fitted.rates).items()}
+    cases = tuple(ms * factor for ms in _list_cases(work, placement, fitted))
+    warnings = tuple(_find_extrapolations(work, placement, runtime, fitted))
     if stale:
         warnings += ("its calibration was made with another model or description of the device; calibrate again",)
-    ms, spread = sum(parts.values()), fitted.far_spread if warnings else fitted.spread
-    # A network that stays in the caches may start its operators for nothing: no row is as small.
-    least = ms if work.cycles * MUCH >= fitted.cycles[0] else ms - parts["operators"]
+    spread = fitted.spread(len(placement.ghz))
+    factor_to_either_side = spread.far if warnings else spread.near
     return Prediction(
-        ms=ms, low=least / spread, high=ms * spread, parts=parts, warnings=warnings, calibration=calibration
+        ms=sum(parts.values()),
+        low=min(cases) / factor_to_either_side,
+        high=max(cases) * factor_to_either_side,
+        confidence=None if warnings else CONFIDENCE,
+        parts=parts,
+        cases_ms=cases,
+        ratio_spread=spread.ratio ** (2 if warnings else 1),
+        warnings=warnings,
+        calibration=calibration,
     )
 
 
 def identify(placement: Placement, rates: Rates) -> str:
     """Twelve digits of all that decides a prediction beside the work: the model of one device."""
     core = CORES[placement.core]
-    caches = (core.l1d_kib, core.l2_kib, core.l2_shared, core.l3_kib, core.system_kib)
+    caches = (core.l1d_kib, core.l2_kib, core.l2_shared)
     return hashlib.sha256(repr((rates, PIPELINES[placement.core], caches, placement)).encode()).hexdigest()[:12]
 
 
 def _extend(fitted: Fitted, calibration: Calibration, placement: Placement) -> Fitted:
     """What was fitted and what was then measured on the device itself; beyond both, the wider spread."""
+    threads = calibration.threads
+    known = fitted.seen.get(placement.core, Seen(classes=(), threads=(threads, threads)))
+    seen = Seen(
+        classes=(*known.classes, *calibration.classes),
+        threads=(min(known.threads[0], threads), max(known.threads[1], threads)),
+    )
+    theirs = fitted.spread(threads)
+    spread = Spread(near=calibration.spread, far=max(theirs.far, calibration.spread), ratio=theirs.ratio)
     return dataclasses.replace(
         fitted,
-        cores=(*fitted.cores, placement.core),
-        classes=(*fitted.classes, *calibration.classes),
-        threads=(fitted.threads[0], max(fitted.threads[1], calibration.threads)),
+        seen={**fitted.seen, placement.core: seen},
         cycles=(min(fitted.cycles[0], calibration.cycles[0]), max(fitted.cycles[1], calibration.cycles[1])),
-        spread=calibration.spread,
-        far_spread=max(fitted.far_spread, calibration.spread),
+        one_thread=spread,
+        several_threads=spread,
     )
 
 
@@ -184,26 +149,39 @@ def break_down(work: Work, placement: Placement, rates: Rates) -> dict[str, floa
     if WIDENING in parts and not in_order:
         parts[WIDENING] *= rates.widening_slowdown
     parts["caches"] = work.lines[0] * rates.line_cycles / shared if in_order or core.l2_shared else 0.0
-    at_peak = work.lines[-1] * LINE_BYTES / ((placement.gb_per_s or TYPICAL_GB_PER_S) * 1e6)
+    at_peak = work.lines[-1] * LINE_BYTES / (placement.gb_per_s * 1e6)
     at_once = 1 if core.l2_shared else len(placement.ghz)  # threads that wait for memory
     parts["memory"] = at_peak * max(rates.memory_slowdown / at_once, 1.0)
     parts["operators"] = work.operators * rates.operator_cycles / (placement.ghz[0] * 1e6)
     return parts
 
 
-def _find_extrapolations(
-    work: Work, placement: Placement, runtime: str, fitted: Fitted, calibration: Calibration | None
-) -> Iterator[str]:
-    if placement.core not in fitted.cores:
-        yield f"no published figure of {placement.core} was fitted"
+def _list_cases(work: Work, placement: Placement, fitted: Fitted) -> Iterator[float]:
+    """A network that stays in the caches may start its operators for nothing: no row is as small."""
+    small = work.cycles * MUCH < fitted.cycles[0]
+    for gb_per_s in placement.gb_per_s_range or (placement.gb_per_s,) * 2:
+        parts = break_down(work, dataclasses.replace(placement, gb_per_s=gb_per_s), fitted.rates)
+        ms = sum(parts.values())
+        yield ms
+        yield ms - parts["operators"] if small else ms
+
+
+def _find_extrapolations(work: Work, placement: Placement, runtime: str, fitted: Fitted) -> Iterator[str]:
+    core, threads = placement.core, len(placement.ghz)
     if runtime.split()[0] not in fitted.runtimes:
         yield f"no published figure of {runtime.split()[0]} was fitted"
-    if strange := [name for name in work.by_class if name not in fitted.classes]:
-        yield f"no published figure with {', '.join(strange)} was fitted"
-    if len(placement.ghz) > fitted.threads[1]:
-        yield f"at most {fitted.threads[1]} threads were fitted"
-    least, most = fitted.cycles
-    if not least / MUCH <= work.cycles <= most * MUCH:
-        yield f"{work.cycles / 1e6:.3g} million cycles; {least / 1e6:.3g} to {most / 1e6:.3g} million were fitted"
-    if placement.gb_per_s is None and calibration is None:
-        yield f"the memory's bandwidth is unknown; taken as {TYPICAL_GB_PER_S} GB/s"
+    seen = fitted.seen.get(core)
+    if seen is None:
+        yield f"no published figure of {core} was fitted"
+    elif not seen.threads[0] <= threads <= seen.threads[1]:
+        most_threads = seen.threads[1]
+        yield f"{core} was fitted with at most {most_threads} thread{'s' if most_threads > 1 else ''}"
+    known = seen.classes if seen else {name for each in fitted.seen.values() for name in each.classes}
+    if strange := [name for name in work.by_class if name not in known]:
+        yield f"no published figure with {', '.join(strange)}{f' on {core}' if seen else ''} was fitted"
+    millions, least, most = (cycles / 1e6 for cycles in (work.cycles, *fitted.cycles))
+    if not least / MUCH <= millions <= most * MUCH:
+        yield f"{millions:.3g} million cycles; {least:.3g} to {most:.3g} million were fitted"
+    if placement.gb_per_s_range is not None:
+        low, high = placement.gb_per_s_range
+        yield f"the memory's bandwidth is unknown; the interval holds for {low:g} to {high:g} GB/s"

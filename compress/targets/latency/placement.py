@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from compress.errors import RecipeError
-from compress.targets.devices import Device
+from compress.targets.device_file import Memory
+from compress.targets.devices import Device, load_devices
 from compress.targets.latency.pipelines import PIPELINES
 
 
@@ -15,12 +17,16 @@ class Placement:
 
     core: the kind that all its threads run on.
     ghz: the clock of each thread's core, the fastest first.
-    gb_per_s: what the memory moves at best; None where nobody says.
+    shared_cache_kib: behind the second level.
+    gb_per_s: what the memory moves at best.
+    gb_per_s_range: where nobody says; `gb_per_s` is then in the middle of it.
     """
 
     core: str
     ghz: tuple[float, ...]
-    gb_per_s: float | None
+    shared_cache_kib: int
+    gb_per_s: float
+    gb_per_s_range: tuple[float, float] | None = None
 
 
 def place_threads(device: Device, threads: int) -> Placement:
@@ -41,5 +47,20 @@ def place_threads(device: Device, threads: int) -> Placement:
             f"{device.name}: {threads} threads on {len(ghz)} × {core}, its fast cores; a prediction expects a core for"
             f" each thread and all alike; set threads to {len(ghz)} or less"
         )
-    memory = device.memory.peak_gb_per_s if device.memory else None
-    return Placement(core=core, ghz=tuple(sorted(ghz, reverse=True)[:threads]), gb_per_s=memory)
+    known = device.memory.peak_gb_per_s if device.memory else None
+    low, high = (known, known) if known else _find_bandwidths(device.memory)
+    return Placement(
+        core=core,
+        ghz=tuple(sorted(ghz, reverse=True)[:threads]),
+        shared_cache_kib=device.shared_cache_kib,
+        gb_per_s=known or math.sqrt(low * high),
+        gb_per_s_range=None if known else (low, high),
+    )
+
+
+def _find_bandwidths(memory: Memory | None) -> tuple[float, float]:
+    """The least and the most of the devices that ship: of those with such memory, or of all."""
+    known = [each.memory for each in load_devices().values() if each.memory and each.memory.peak_gb_per_s]
+    alike = [each for each in known if memory and each.type == memory.type] or known
+    bandwidths = [each.peak_gb_per_s for each in alike if each.peak_gb_per_s]
+    return min(bandwidths), max(bandwidths)

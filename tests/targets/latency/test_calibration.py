@@ -68,7 +68,7 @@ def test_a_calibrated_prediction_by_hand() -> None:
 
 def test_what_was_timed_there_is_no_extrapolation() -> None:
     """A core, as few cycles and as unknown a memory as no published row has."""
-    place = dataclasses.replace(A75, core="cortex-a76", gb_per_s=None)
+    place = dataclasses.replace(A75, core="cortex-a76", gb_per_s_range=(4.0, 64.0))
     work = dataclasses.replace(WORK, by_class={"fmla": 4e5})
     assert len(predict(work, place, "litert 2.3.0", FITTED).warnings) == 3
     known = CALIBRATION.model_copy(update={"model": identify(place, RATES)})
@@ -80,7 +80,7 @@ def test_what_was_timed_there_is_no_extrapolation() -> None:
 def test_beyond_both_the_wider_interval_counts(spread: float, expected: float) -> None:
     work = dataclasses.replace(WORK, by_class={"dot": 8e6})
     found = predict(work, A75, "litert 2.3.0", FITTED, CALIBRATION.model_copy(update={"spread": spread}))
-    assert found.warnings == ("no published figure with dot was fitted",)
+    assert found.warnings == ("no published figure with dot on cortex-a75 was fitted",)
     assert found.high / found.ms == pytest.approx(expected)
 
 

@@ -57,6 +57,8 @@ def _three_same(word: int) -> Instruction:
         return Instruction(f"fadd{suffix}", vs(n, m), vs(d))
     if opcode in (8, 9, 10, 11):  # shifts by register
         return Instruction("shift", vs(n, m), vs(d))
+    if opcode == 15:  # SABA UABA
+        return Instruction("add_long", vs(n, m), vs(d), d + 32)
     selects = opcode == 3 and u  # BSL BIT BIF
     return Instruction("vector_alu", vs(n, m, *([d] if selects else [])), vs(d))
 
@@ -68,8 +70,11 @@ def _three_different(word: int) -> Instruction:
         return Instruction("mlal", vs(n, m), vs(d), d + 32)
     if opcode in (12, 13, 14):
         return Instruction("mull", vs(n, m), vs(d))
-    narrows = opcode in (4, 6)
-    return Instruction("shift" if narrows else "vector_alu", vs(n, m), vs(d))
+    if opcode == 5:  # SABAL UABAL
+        return Instruction("add_long", vs(n, m), vs(d), d + 32)
+    if opcode in (4, 6):  # ADDHN SUBHN; the second half keeps the first
+        return Instruction("shift", vs(n, m, *([d] if bits(word, 30, 30) else [])), vs(d))
+    return Instruction("vector_alu", vs(n, m), vs(d))
 
 
 def _by_element(word: int) -> Instruction:
