@@ -93,7 +93,9 @@ def test_throughput_is_that_of_llvms_model(core: str) -> None:
 @pytest.mark.parametrize("core", CHAINED)
 def test_sums_are_handed_on_as_in_llvms_model(core: str) -> None:
     expected = parse(CHAINED[core])
-    assert {kind: PIPELINES[core].cycles([REPEATED[kind] | 16]) for kind in expected} == pytest.approx(expected, abs=0.15)
+    assert {kind: PIPELINES[core].cycles([REPEATED[kind] | 16]) for kind in expected} == pytest.approx(
+        expected, abs=0.15
+    )
 
 
 def test_a_small_window_cannot_look_past_a_slow_instruction() -> None:
