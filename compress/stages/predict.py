@@ -16,6 +16,7 @@ from compress.stages.export import Exported
 from compress.targets import Session, arm64, encode, open_session
 from compress.targets.devices import find_device
 from compress.targets.latency.calibration import Calibration
+from compress.targets.latency.layers import tell_layer
 from compress.targets.latency.model import CONFIDENCE, load_rates, predict
 from compress.targets.latency.pipelines import PIPELINES
 from compress.targets.latency.placement import Placement, place_threads
@@ -101,14 +102,22 @@ def _count_one(run: Run, core: str, exported: Exported, session: Callable[[], Se
 
     def make(folder: Path, _: Stage) -> None:
         profile = session().profile(exported.file, encode(artifact.inputs[0], run.task.test.images[:1]))
-        work = measure_work(profile, PIPELINES[core], operators)
         runtime = session().describe(exported.file).runtime
+        work = measure_work(profile, PIPELINES[core], operators, _name_layers(runtime, run.home))
         (folder / "work.json").write_text(json.dumps({"runtime": runtime, "work": dataclasses.asdict(work)}))
 
     def summarize(folder: Path) -> str:
         return f"{_read(folder).work.cycles / 1e6:,.3g} million cycles, all data in the first cache"
 
     return _read(execute_step(run, step, make, summarize).path)
+
+
+def _name_layers(runtime: str, home: Path) -> Callable[[Sequence[int]], str] | None:
+    """By the kernels that LiteRT's library names; ONNX Runtime's names none."""
+    if not runtime.startswith("litert"):
+        return None
+    kernels = arm64.load_kernels(home)
+    return lambda words: tell_layer(kernels.find(words))
 
 
 def _read(folder: Path) -> _Counted:
@@ -128,6 +137,7 @@ def _measure(
         "gb_per_s": placement.gb_per_s,
         "threads": len(placement.ghz),
         "parts_ms": dict(prediction.parts),
+        "cycles_by_layer": dict(counted.work.by_layer),
         "ratio_spread": load_rates().ratio_spread ** (2 if prediction.warnings else 1),
         "warnings": list(prediction.warnings),
         "calibration": prediction.calibration and prediction.calibration.model_dump(mode="json"),
