@@ -116,7 +116,6 @@ def refuse(name: str, target: str, file: Path, options: DeviceOptions) -> str:
     [
         ("Pixel 44", "adb:9A1X", "unknown device 'Pixel 44'; near names: Pixel 4"),
         ("Pixel 4", "host", "--target host: is no device; expected one of ssh:user@host, adb:SERIAL; name where"),
-        ("Galaxy S22", "adb:9A1X", "Galaxy S22: no latency is predicted for its cortex-x2"),
         ("Pixel 4", "adb:gone", "adb:gone: gone is not connected, these are: 9A1X; expected it in `adb devices`"),
         ("Raspberry Pi 4", "adb:9A1X", "the cores there are cortex-a55 × 4, cortex-a76 × 4, those of Raspberry Pi 4B"),
         ("Raspberry Pi 5", "adb:9A1X", "the highest clock there is 2.8416 GHz, that of Raspberry Pi 5 2.4; name the"),

@@ -38,6 +38,8 @@ PART_WORDS = {
     "integer": "integer, address",
     "caches": "second cache",
     "operators": "starts of operators",
+    "depthwise": "depthwise convolutions",
+    "products": "convolutions and matrix products",
 }
 _SPARE_COLOURS = ("#8a7bb0", "#dd8f52", "#a5ab5b", "#6f9fd0")
 

@@ -31,7 +31,7 @@ def phone_table(lookup: Lookup) -> Table:
             cell(phone, _describe_place(found)),
             _interval_cell(found),
             _speedup(artifact, found, forecasts),
-            cell(_describe_parts(found)),
+            cell(_describe_parts(found), _describe_layers(found)),
             cell("; ".join(found.details["warnings"])) if found.details["warnings"] else NOTHING,
         )
         for phone, forecasts in list_forecasts(lookup).items()
@@ -83,3 +83,11 @@ def _describe_place(found: Measurement) -> str:
 def _describe_parts(found: Measurement) -> str:
     parts = sorted(found.details["parts_ms"].items(), key=lambda part: -part[1])[:3]
     return ", ".join(f"{describe_part(name)} {100 * ms / found.value:.0f} %" for name, ms in parts)
+
+
+def _describe_layers(found: Measurement) -> str:
+    """Of the cycles alone: nobody knows which layer waits for memory."""
+    cycles = found.details.get("cycles_by_layer", {})
+    largest = sorted(cycles.items(), key=lambda layer: -layer[1])[:3]
+    shares = [f"{describe_part(name)} {100 * spent / sum(cycles.values()):.0f} %" for name, spent in largest]
+    return f"layers, of the cycles: {', '.join(shares)}" if shares else ""

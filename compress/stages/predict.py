@@ -17,6 +17,7 @@ from compress.targets.answers import Profile, read_profile
 from compress.targets.cores import CORES
 from compress.targets.devices import find_device
 from compress.targets.latency.calibration import Calibration
+from compress.targets.latency.layers import tell_layer
 from compress.targets.latency.model import predict
 from compress.targets.latency.pipelines import PIPELINES
 from compress.targets.latency.placement import Placement, place_threads
@@ -167,12 +168,22 @@ def _count_one(
 
     runtime, profile = _read(execute_step(run, step, make, summarize).path)
     operators = exported.audit["compute_ops"] + exported.audit["conversions"]
-    return _Counted(runtime=runtime, work=measure_work(profile, PIPELINES[core.name], operators))
+    return _Counted(
+        runtime=runtime, work=measure_work(profile, PIPELINES[core.name], operators, _name_layers(runtime, run.home))
+    )
 
 
 def _read(folder: Path) -> tuple[str, Profile]:
     content = json.loads((folder / PROFILE).read_text())
     return content["runtime"], read_profile(content["profile"])
+
+
+def _name_layers(runtime: str, home: Path) -> Callable[[Sequence[int]], str] | None:
+    """By the kernels that LiteRT's library names; ONNX Runtime's names none."""
+    if not runtime.startswith("litert"):
+        return None
+    kernels = arm64.load_kernels(home)
+    return lambda words: tell_layer(kernels.find(words))
 
 
 def _measure(exported: Exported, phone: PlacedPhone, counted: _Counted) -> Measurement:
@@ -189,6 +200,7 @@ def _measure(exported: Exported, phone: PlacedPhone, counted: _Counted) -> Measu
         "parts_ms": dict(prediction.parts),
         "cases_ms": list(prediction.cases_ms),
         "ratio_spread": prediction.ratio_spread,
+        "cycles_by_layer": dict(counted.work.by_layer),
         "warnings": list(prediction.warnings),
         "calibration": prediction.calibration and prediction.calibration.model_dump(mode="json"),
     }

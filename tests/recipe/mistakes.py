@@ -697,9 +697,8 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
             ),
             (
                 "Pixel 6",
-                "benchmark.phones.names[1]: Pixel 6: no latency is predicted for its cortex-x1, whose pipeline is not "
-                "described; expected one of cortex-a53, cortex-a55, cortex-a72, cortex-a73, cortex-a75, cortex-a76, "
-                "cortex-a77, cortex-a78; name a device with such cores, or measure it (benchmark.devices)",
+                "benchmark.phones.names[1]: Pixel 6: 4 threads on 2 × cortex-x1, its fast cores; a prediction "
+                "expects a core for each thread and all alike; set threads to 2 or less",
             ),
             (
                 "Pixel 3a",

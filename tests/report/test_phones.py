@@ -31,6 +31,7 @@ def with_phone(results: Results) -> Results:
                 "core": "cortex-a76", "ghz": [2.84, 2.42], "threads": 2, "warnings": warnings,
                 "confidence": None if warnings else 0.9, "cases_ms": [ms, ms], "ratio_spread": 1.1,
                 "parts_ms": {"fmla": 0.7 * ms, "caches": 0.1 * ms, "memory": 0.2 * ms},
+                "cycles_by_layer": {"depthwise": 1e5, "products": 3e5} if name == STUDENT else {},
             },
         )
         for name, ms, warnings in ((TEACHER, 2.4, []), (STUDENT, 0.3, ["too small"]))
@@ -50,6 +51,10 @@ def test_a_row_for_each_file_and_phone() -> None:
     assert teacher[2] == ("2.40 ms", "2.00 to 2.88 ms")
     assert student[2] == ("0.300 ms", "0.250 to 0.360 ms, untested")
     assert student[3] == ("8.00×", "7.27× to 8.80×")
+    assert (teacher[4][1], student[4][1]) == (
+        "",
+        "layers, of the cycles: convolutions and matrix products 75 %, depthwise convolutions 25 %",
+    )
     assert student[5][0] == "too small"
 
 

@@ -85,6 +85,8 @@ def test_a_latency_for_each_phone_from_one_count(
         assert "no published figure of cortex-a76 was fitted" in m.details["warnings"]
     least_ms = tiny_models.DENSE_MACS / 8 / 2.84e6  # two units of four lanes, without a cycle lost
     assert pixel.details["parts_ms"]["fmla"] > least_ms
+    layers = pixel.details["cycles_by_layer"]
+    assert max(layers, key=layers.get) == "products"
     again, _ = predict.predict_latencies(run, exported)
     assert (again, opened) == (found, ["cortex-a76"])
     assert predict.predict_before_test(run, exported, run.task.test) == found

@@ -5,5 +5,6 @@ Everything lives in one private folder, made without root and without touching t
 
 from compress.targets.arm64.install import install
 from compress.targets.arm64.installation import ENVIRONMENT, Arm64, find, fingerprint
+from compress.targets.arm64.kernels import Kernels, load_kernels
 
-__all__ = ["ENVIRONMENT", "Arm64", "find", "fingerprint", "install"]
+__all__ = ["ENVIRONMENT", "Arm64", "Kernels", "find", "fingerprint", "install", "load_kernels"]

@@ -23,7 +23,6 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from compress.errors import RecipeError
 from compress.targets.cores import CORES
 from compress.targets.latency.calibration import Calibration
 from compress.targets.latency.pipelines import PIPELINES
@@ -78,15 +77,7 @@ def predict(
         runtime: name and version, as sessions tell it.
         fitted: those that ship, unless a validation fits its own.
         calibration: of the device, for as many threads; used for the runtime and the model that it was made with.
-
-    Raises:
-        RecipeError: nothing is known of the core.
     """
-    if placement.core not in PIPELINES:
-        raise RecipeError(
-            f"no latency is predicted for {placement.core}; expected one of {', '.join(sorted(PIPELINES))};"
-            " name another"
-        )
     fitted = fitted or load_rates()
     stale = calibration is not None and calibration.model != identify(placement, fitted.rates)
     if calibration is not None and not stale and runtime.split()[0] == CALIBRATED_RUNTIME:

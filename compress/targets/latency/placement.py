@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from compress.errors import RecipeError
 from compress.targets.device_file import Memory
 from compress.targets.devices import Device, load_devices
-from compress.targets.latency.pipelines import PIPELINES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +32,9 @@ def place_threads(device: Device, threads: int) -> Placement:
     """The fastest alike cores of a phone or board, one for each thread.
 
     Raises:
-        RecipeError: it has fewer, or nothing is known of how they execute.
+        RecipeError: it has fewer.
     """
     core = device.first.core
-    if core not in PIPELINES:
-        raise RecipeError(
-            f"{device.name}: no latency is predicted for its {core}, whose pipeline is not described; expected one of"
-            f" {', '.join(sorted(PIPELINES))}; name a device with such cores, or measure it (benchmark.devices)"
-        )
     ghz = [cluster.ghz for cluster in device.soc.clusters if cluster.core == core for _ in range(cluster.count)]
     if threads > len(ghz):
         raise RecipeError(

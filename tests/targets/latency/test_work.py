@@ -45,3 +45,10 @@ def test_a_block_is_of_the_class_that_it_multiplies_in() -> None:
     found = Profile(blocks=tuple(Block(executions=1000, words=words) for words in blocks.values()), traffic=())
     by_class = measure_work(found, ONE_A_CYCLE, 0).by_class
     assert by_class == pytest.approx({"fmla": 3000, "mlal": 3000, "dot": 1000, "other": 2000})
+
+
+def test_cycles_of_a_layer_are_those_of_its_blocks() -> None:
+    blocks = profile((10, 10), (10, 30), (5, 4))
+    work = measure_work(blocks, ONE_A_CYCLE, 0, lambda words: "products" if len(words) >= 10 else "other")
+    assert work.by_layer == pytest.approx({"products": 400, "other": 20})
+    assert measure_work(blocks, ONE_A_CYCLE, 0).by_layer == {}
