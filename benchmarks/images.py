@@ -8,6 +8,7 @@ weights out again: so every teacher is trained once per seed, whoever asks for i
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
@@ -44,10 +45,11 @@ STUDENT = Schedule(epochs=12, batch_size=128, learning_rate=0.2, augment=FLIP, w
 """New views in every epoch, for students on labels too: fewer would spare the teacher questions, and them nothing."""
 
 
+@functools.cache
 def load_task(quick: bool) -> Task:
-    """20,000 images to learn; a few hundred where it is to be quick."""
+    """20,000 images to learn; two batches where it is to be quick."""
     if quick:
-        return fashion_mnist(home=default_home(), train=400, test=200, calibration=50, validation=200)
+        return fashion_mnist(home=default_home(), train=256, test=200, calibration=50, validation=100)
     return fashion_mnist(home=default_home(), train=IMAGES)
 
 

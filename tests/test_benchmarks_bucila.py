@@ -2,23 +2,17 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
+
+from tests import forked
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "distillation" / "bucila.py"
 
 
 def test_quick_form(tmp_path: Path) -> None:
     output = tmp_path / "bucila.json"
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--quick", "--output", str(output)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env={**os.environ, "COMPRESS_HOME": str(tmp_path)},
-        check=False,
-    )
+    environment = {**os.environ, "COMPRESS_HOME": str(tmp_path)}
+    done = forked.run(SCRIPT, "--quick", "--output", output, environment=environment, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     written = json.loads(output.read_text())
     assert len(written["trials"]) == 2

@@ -3,12 +3,12 @@
 import importlib
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+
+from tests import forked
 
 FOLDER = Path(__file__).parents[1] / "benchmarks" / "distillation"
 
@@ -25,8 +25,7 @@ def test_the_quick_form_ends_well(name: str, trials: int, tmp_path: Path, fashio
         "COMPRESS_HOME": str(tmp_path / "home"),
         "COMPRESS_DATA": str(fashion_mnist_folder),
     }
-    command = [sys.executable, FOLDER / f"{name}.py", "--quick", "--output", output]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = forked.run(FOLDER / f"{name}.py", "--quick", "--output", output, environment=environment, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(output.read_text())
     assert found["summary"]

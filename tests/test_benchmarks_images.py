@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests import forked
 
 SCRIPTS = Path(__file__).parents[1] / "benchmarks" / "distillation"
 
@@ -18,18 +18,12 @@ SCRIPTS = Path(__file__).parents[1] / "benchmarks" / "distillation"
 def run(fashion_mnist_folder: Path, tmp_path_factory: pytest.TempPathFactory):
     """Runs a script in its quick form and reads what it wrote; they share their trained networks."""
     home = tmp_path_factory.mktemp("home")
-    environment = {**os.environ, "COMPRESS_HOME": str(home), "COMPRESS_DATA": str(fashion_mnist_folder)}
+    places = {"COMPRESS_HOME": str(home), "COMPRESS_DATA": str(fashion_mnist_folder)}
+    environment = {**os.environ, **places, "OMP_NUM_THREADS": "1"}
 
     def run_script(name: str) -> dict[str, Any]:
         output = home / f"{name}.json"
-        done = subprocess.run(
-            [sys.executable, SCRIPTS / f"{name}.py", "--quick", "--output", output],
-            env=environment | {"OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        done = forked.run(SCRIPTS / f"{name}.py", "--quick", "--output", output, environment=environment, folder=home)
         assert done.returncode == 0, done.stdout + done.stderr
         written: dict[str, Any] = json.loads(output.read_text())
         assert written["trials"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+
+from tests import forked
 
 FOLDER = Path(__file__).parents[1] / "benchmarks" / "quantization"
 
@@ -19,14 +19,9 @@ FOLDER = Path(__file__).parents[1] / "benchmarks" / "quantization"
 def test_the_quick_form_counts_and_audits(home: Path, tmp_path: Path) -> None:
     (tmp_path / "arm64").symlink_to(home / "arm64")  # rows are kept elsewhere, so that they are measured
     output = tmp_path / "instructions.json"
-    done = subprocess.run(
-        [sys.executable, FOLDER / "instructions.py", "--quick", "--output", output],
-        env={**os.environ, "COMPRESS_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    environment = {**os.environ, "COMPRESS_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    script = FOLDER / "instructions.py"
+    done = forked.run(script, "--quick", "--output", output, environment=environment, folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     (row,) = json.loads(output.read_text())["rows"]
     counts = [row[precision]["instructions"]["cortex-a76"] for precision in ("float32", "int8")]

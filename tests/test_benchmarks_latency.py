@@ -6,8 +6,6 @@ import csv
 import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +14,16 @@ import pytest
 import yaml
 
 from compress.targets.latency.rates import RATES_FILE
+from tests import forked
 
 FOLDER = Path(__file__).parents[1] / "benchmarks" / "latency"
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    output = tmp_path_factory.mktemp("latency") / "validate.json"
-    done = subprocess.run(
-        [sys.executable, FOLDER / "validate.py", "--quick", "--output", output],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    folder = tmp_path_factory.mktemp("latency")
+    output, environment = folder / "validate.json", {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = forked.run(FOLDER / "validate.py", "--quick", "--output", output, environment=environment, folder=folder)
     found: dict[str, Any] = json.loads(output.read_text())
     missed = [target["what"] for target in found["targets"] if not target["kept"]]
     assert done.returncode == bool(missed), done.stderr

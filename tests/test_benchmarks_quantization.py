@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
+
+from tests import forked
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "quantization" / "efficientnet.py"
 
 
 def test_efficientnet(tmp_path: Path) -> None:
     output = tmp_path / "efficientnet.json"
-    done = subprocess.run(
-        [sys.executable, SCRIPT, "--quick", "--output", output],
-        env={**os.environ, "COMPRESS_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    environment = {**os.environ, "COMPRESS_HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    done = forked.run(SCRIPT, "--quick", "--output", output, environment=environment, folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = json.loads(output.read_text())["rows"]
     ours = [row for row in rows if row["name"].startswith("ours")]

@@ -2,23 +2,18 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
+
+from tests import forked
 
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_quick_form_runs(tmp_path: Path) -> None:
+def test_the_quick_form_runs(tmp_path: Path, fashion_mnist_folder: Path) -> None:
     script = ROOT / "benchmarks" / "distillation" / "quickstart_gain.py"
-    done = subprocess.run(
-        [sys.executable, str(script), "--quick", "--output", str(tmp_path / "gain.json")],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    places = {"COMPRESS_HOME": str(tmp_path), "COMPRESS_DATA": str(fashion_mnist_folder)}
+    environment = {**os.environ, **places, "OMP_NUM_THREADS": "1"}
+    done = forked.run(script, "--quick", "--output", tmp_path / "gain.json", environment=environment, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "taught - alone" in done.stdout
     found = json.loads((tmp_path / "gain.json").read_text())

@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+
+from tests import forked
 
 FOLDER = Path(__file__).parents[1] / "benchmarks" / "quantization"
 FILES = ("static_int8.onnx", "static_int8.tflite", "qat_int8.onnx", "qat_int8.tflite")
@@ -21,14 +21,9 @@ FILES = ("static_int8.onnx", "static_int8.tflite", "qat_int8.onnx", "qat_int8.tf
 def test_the_quick_form_ends_well(tmp_path: Path, fashion_mnist_folder: Path) -> None:
     output = tmp_path / "students.json"
     places = {"COMPRESS_HOME": str(tmp_path), "COMPRESS_DATA": str(fashion_mnist_folder)}
-    done = subprocess.run(
-        [sys.executable, FOLDER / "students.py", "--quick", "--output", output],
-        env={**os.environ, **places, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    environment = {**os.environ, **places, "OMP_NUM_THREADS": "1"}
+    script = FOLDER / "students.py"
+    done = forked.run(script, "--quick", "--output", output, environment=environment, folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     (found,) = json.loads(output.read_text())["summary"].values()
     assert set(found["files"]) == set(FILES)

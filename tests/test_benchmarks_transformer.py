@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
+
+from tests import forked
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "quantization" / "transformer.py"
 
@@ -14,14 +14,8 @@ SCRIPT = Path(__file__).parents[1] / "benchmarks" / "quantization" / "transforme
 def test_transformer(fashion_mnist_folder: Path, tmp_path: Path) -> None:
     output = tmp_path / "transformer.json"
     places = {"COMPRESS_HOME": str(tmp_path), "COMPRESS_DATA": str(fashion_mnist_folder)}
-    done = subprocess.run(
-        [sys.executable, SCRIPT, "--quick", "--output", output],
-        env={**os.environ, **places, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    environment = {**os.environ, **places, "OMP_NUM_THREADS": "1"}
+    done = forked.run(SCRIPT, "--quick", "--output", output, environment=environment, folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     summary = json.loads(output.read_text())["summary"]
     assert list(summary) == ["vision transformer"]

@@ -109,7 +109,7 @@ def main() -> int:
 def prepare(quick: bool, folder: Path) -> Setting:
     """Load the network and cut the crops."""
     if quick:
-        model = mobile_cnn(in_channels=3, classes=10, widths=(8, 16), strides=(2, 1))
+        model = mobile_cnn(in_channels=3, classes=10, widths=(8,), strides=(2,))
         calibration, evaluation = (photographs.cut(("flower.jpg", "china.jpg"), 8, 32, seed) for seed in (0, 2))
         draw_weights(model, calibration)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from typing import cast
 
 import onnx
@@ -47,6 +48,7 @@ def to_onnx(module: torch.nn.Module, precision: Precision, example: torch.Tensor
 
 def _convert(module: torch.nn.Module, example: torch.Tensor, opset: int) -> ModelProto:
     batch = torch.cat([example, example])  # torch.export specialises on a batch of 1
+    _keep_operators()
     try:
         with quiet(), torch.no_grad():
             program = torch.onnx.export(
@@ -68,6 +70,14 @@ def _convert(module: torch.nn.Module, example: torch.Tensor, opset: int) -> Mode
     if program is None:
         raise ModelError("torch.onnx.export returned nothing; expected a program; report the model")
     return program.model_proto
+
+
+@functools.cache
+def _keep_operators() -> None:
+    """Let torch.onnx.export read the source of its thousand operators once a process, not once a file (0.5 s)."""
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    ONNXRegistry.from_torchlib = staticmethod(functools.cache(ONNXRegistry.from_torchlib))  # type: ignore[method-assign]
 
 
 def first_line(error: BaseException) -> str:

@@ -3,9 +3,8 @@
 import copy
 import dataclasses
 import io
+import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +28,7 @@ from compress.distill import (
 from compress.errors import DataError, ModelError
 from compress.tasks import Split, Task
 from compress.tasks.digits import digits
+from tests import forked
 
 
 @pytest.fixture(scope="module")
@@ -74,31 +74,6 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(task: Task
     assert not same(models[0], models[2])
 
 
-CHILD = """
-import sys
-from pathlib import Path
-from learning import SCHEDULE, build, learn, taught_by
-from compress.distill import train, TransferSet
-from compress.tasks.digits import digits
-import dataclasses, torch, os, signal
-import compress.distill.trainee as trainee
-
-checkpoint, kill_at, with_teacher, ema = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "True", float(sys.argv[4])
-learn_step = trainee.Trainee.learn
-def learn_and_die(self, loss):
-    learn_step(self, loss)
-    if self.step == kill_at:
-        os.kill(os.getpid(), signal.SIGKILL)
-trainee.Trainee.learn = learn_and_die
-task = digits()
-model = build()
-train(model, TransferSet.of_split(task.train), task.validation, dataclasses.replace(SCHEDULE, ema_decay=ema or None),
-      seed=0, checkpoint=checkpoint, checkpoint_seconds=0.0,
-      distillation=taught_by(build(7), cache=checkpoint.parent / "cache") if with_teacher else None)
-torch.save(model.state_dict(), checkpoint.with_suffix(".weights"))
-"""
-
-
 @pytest.mark.parametrize(("with_teacher", "ema"), [(False, 0.0), (True, 0.9)])
 def test_a_run_killed_at_any_step_continues_to_the_same_weights(
     task: Task, tmp_path: Path, with_teacher: bool, ema: float
@@ -107,9 +82,8 @@ def test_a_run_killed_at_any_step_continues_to_the_same_weights(
     kill_at = int(np.random.default_rng(with_teacher).integers(1, steps))
 
     def run(checkpoint: Path, kill_at: int) -> int:
-        arguments = [str(checkpoint), str(kill_at), str(with_teacher), str(ema)]
-        command = [sys.executable, "-c", CHILD, *arguments]
-        return subprocess.run(command, cwd=Path(__file__).parent, check=False).returncode
+        arguments = ("killed.py", checkpoint, kill_at, with_teacher, ema)
+        return forked.run(*arguments, environment=os.environ, folder=Path(__file__).parent).returncode
 
     assert run(tmp_path / "whole.pt", 0) == 0
     assert run(tmp_path / "killed.pt", kill_at) == -signal.SIGKILL

@@ -10,11 +10,11 @@ import socket
 import subprocess
 import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from learning import SCHEDULE, build
 from together import NORMS, teach
 from torch import nn
@@ -24,23 +24,40 @@ from compress.distill.batch_norms import global_batch_norms
 from compress.distill.world import ALONE
 from compress.errors import DataError, ModelError
 from compress.tasks.digits import digits
+from tests import forked
 
 HERE = Path(__file__).parent
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-RECIPE = HERE.parent / "e2e" / "digits.yaml"
+RECIPE = HERE.parent / "e2e" / "small.yaml"
 
 
-def start(folder: Path, *job: object) -> list[subprocess.Popen[str]]:
-    """Two processes without torchrun around them: it would end the second when the first dies."""
+def start(folder: Path, *job: object) -> list[BaseProcess]:
+    """Two processes without torchrun around them: it would end the second when the first dies.
+
+    What each says is in `said-RANK` in the folder.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "together.py", str(folder), *map(str, job)]
     common = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     return [
-        subprocess.Popen(command, cwd=HERE, env={**common, "RANK": str(rank)}, stderr=subprocess.PIPE, text=True)
+        forked.start(
+            "together.py",
+            folder,
+            *job,
+            environment={**common, "RANK": str(rank)},
+            folder=HERE,
+            files=(os.devnull, str(folder / f"said-{rank}")),
+        )
         for rank in range(2)
     ]
+
+
+def end(processes: list[BaseProcess]) -> list[int | None]:
+    """The exit codes of all, once they have ended."""
+    for process in processes:
+        process.join(300)
+    return [process.exitcode for process in processes]
 
 
 def relative_difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> float:
@@ -52,7 +69,7 @@ def relative_difference(one: dict[str, torch.Tensor], other: dict[str, torch.Ten
 def checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which two processes left what the job `check` finds out."""
     folder = tmp_path_factory.mktemp("checked")
-    subprocess.run([*TORCHRUN, "together.py", folder, "check"], cwd=HERE, check=True, timeout=300)
+    assert end(start(folder, "check")) == [0, 0]
     return folder
 
 
@@ -77,32 +94,23 @@ def test_whoever_dies_or_hangs_the_other_says_so_and_the_next_run_goes_on(checke
         processes = start(tmp_path, "interrupted", rank, step, int(number))
         started = time.monotonic()
         survivor = processes[1 - rank]
-        _, said = survivor.communicate(timeout=100)
+        survivor.join(100)
         processes[rank].kill()
-        processes[rank].communicate()
-        assert processes[rank].returncode == -signal.SIGKILL
-        assert survivor.returncode == 4
+        assert end([processes[rank], survivor]) == [-signal.SIGKILL, 4]
         assert time.monotonic() - started < 90  # the start of two processes, and less than a minute
+        said = (tmp_path / f"said-{1 - rank}").read_text()
         assert said.count("\n") == 1, said
         assert f"process {1 - rank} of 2: another process of this training died or hangs" in said
-    last = start(tmp_path, "interrupted", 0, 0, 0)
-    assert [process.communicate(timeout=300) and process.returncode for process in last] == [0, 0]
+    assert end(start(tmp_path, "interrupted", 0, 0, 0)) == [0, 0]
     # In the unbroken run one process came late, and the leader worked alone for longer than a step may take.
     ends = [torch.load(folder / "whole.weights", weights_only=True) for folder in (tmp_path, checked)]
     assert all(torch.equal(ends[0][name], tensor) for name, tensor in ends[1].items())
 
 
 def test_the_command_under_torchrun_is_one_run(tmp_path: Path) -> None:
-    recipe = yaml.safe_load(RECIPE.read_text())
-    for role in ("teacher", "student"):
-        recipe[role]["train"]["epochs"] = 2
-    del recipe["benchmark"]["arm64"]
-    recipe["formats"] = ["onnx"]
-    recipe["budgets"] = [{"metric": "size_bytes", "artifact": "student-int8.onnx", "at_most": 1_000_000}]
-    file, folder = tmp_path / "digits.yaml", tmp_path / "run"
-    file.write_text(yaml.safe_dump(recipe))
+    folder = tmp_path / "run"
     done = subprocess.run(
-        [*TORCHRUN, "-m", "compress", "run", file, "-o", folder],
+        [*TORCHRUN, "-m", "compress", "run", RECIPE, "-o", folder],
         env={**os.environ, "COMPRESS_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
@@ -110,7 +118,7 @@ def test_the_command_under_torchrun_is_one_run(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("train teacher") == 2 + 1  # a line for each epoch, and one for the stage
+    assert done.stdout.count("train teacher") == 1 + 1  # a line for each epoch, and one for the stage
     assert done.stdout.count("Report   ") == 1
     assert json.loads((folder / "results.json").read_text())["provenance"]["machine"]["training"]["processes"] == 2
 

@@ -165,11 +165,11 @@ def interrupt(rank: int, at_step: int, number: int) -> None:
 
 def main(folder: Path, job: str, arguments: list[str]) -> None:
     """Join the others and do the job."""
-    world.PATIENCE = timedelta(seconds=5)
+    world.PATIENCE = timedelta(seconds=3)
     if job == "interrupted":
         interrupt(*map(int, arguments))
     if job == "check" and os.environ["RANK"] == "1":
-        time.sleep(6)  # it comes late
+        time.sleep(4)  # it comes late
     with open_world("cpu") as one:
         names = ["whole"]
         if job == "check":
@@ -177,7 +177,7 @@ def main(folder: Path, job: str, arguments: list[str]) -> None:
             check_gather(folder, one)
             names += ["labels", "teacher", "rows", "preferences", "relations"]
         for name in names:
-            model = teach(name, folder, one, pause=6.0 if job == "check" and name == "whole" else 0.0)
+            model = teach(name, folder, one, pause=4.0 if job == "check" and name == "whole" else 0.0)
             if one.leads:
                 torch.save(model.state_dict(), folder / f"{name}.weights")
 

@@ -3,12 +3,12 @@
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.e2e.conftest import RECIPE, Finished, command, environment
+from tests import forked
+from tests.e2e.conftest import HERE, RECIPE, Finished, environment
 
 TIMES_OF_DAY = {"results.json", "report.html", "report.md"}
 """Files that hold wall-clock times, and so differ between any two runs."""
@@ -28,24 +28,18 @@ def stages_of(home: Path) -> dict[str, str]:
 
 def run_until_a_new_stage_is_at_work(home: Path, folder: Path, stages: dict[str, str], seen: set[str]) -> bool:
     """Start a run and kill it in the first stage of a name that was not at work before; False if it came to its end."""
-    process = subprocess.Popen(
-        command("run", RECIPE, "-o", folder),
-        env=environment(home),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = forked.start("-m", "compress", "run", RECIPE, "-o", folder, environment=environment(home), folder=HERE)
     work = home / "store" / "work"
-    while process.poll() is None:
+    while process.exitcode is None:
         new = {stages[entry.name] for entry in work.glob("*")} - seen if work.exists() else set()
         if new:
             time.sleep(0.2)  # into the middle of it
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            os.killpg(process.pid or 0, signal.SIGKILL)
+            process.join()
             seen |= new
             return True
         time.sleep(0.01)
-    assert process.returncode == 0
+    assert process.exitcode == 0
     return False
 
 

@@ -26,7 +26,7 @@ from compress.export.audit import audit
 from compress.quantize import QuantizedGraph, StaticInt8, quantize
 from compress.quantize.capture import BufferTracer
 
-PER_FILE = 6
+PER_FILE = 12
 CHECKED = 8  # inputs that every runtime runs
 WHOLE = [case for case in CASES if not case.floats]
 KINDS = list(dict.fromkeys(case.inputs for case in CASES))
