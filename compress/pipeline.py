@@ -36,6 +36,7 @@ from compress.stages.teach import (
     measure_teachers,
     obtain_callables,
     obtain_teachers,
+    read_student,
     tune_student,
 )
 from compress.stages.train import classify_test, train_alone, train_model
@@ -119,9 +120,10 @@ def _train(run: Run) -> tuple[tuple[Trained, ...], tuple[Tuned, ...], Choice | N
     check_calibration_split(run)
     callables = obtain_callables(run)
     check_plan(run, transfer, callables)
-    teachers = obtain_teachers(run, callables)
+    given = read_student(run)
+    teachers = obtain_teachers(run, callables, given)
     measure_teachers(run, teachers)
-    *earlier, student = _generations(run, teachers, transfer)
+    *earlier, student = (given,) if given else _generations(run, teachers, transfer)
     alone = [train_alone(run)] if config.compare_alone else []
     first, *more = teachers.trained
     entries = run.recipe.quantize
@@ -144,6 +146,7 @@ def _choose(run: Run, entry: QuantizeConfig, student: Trained, teachers: Teacher
 def _generations(run: Run, teachers: Teachers, transfer: TransferSet) -> tuple[Trained, ...]:
     """The student, and before it the generations that taught it."""
     config = run.recipe.student
+    assert config.train is not None  # the recipe's rules
     if config.distill is None:
         return (train_model(run, "student", config.model, config.train),)
     trained: list[Trained] = []

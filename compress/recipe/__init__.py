@@ -1,8 +1,8 @@
 """The recipe: one strict YAML file that says everything about a run.
 
-- `schema` is the recipe language: the keys, what they mean, their ranges and defaults; `training` is its part about
-  teachers and students, `quantization` that about schemes, `variants` that about more files of them, `benchmark` that
-  about measuring. Read them first.
+- `schema` is the recipe language: the keys, what they mean, their ranges and defaults; `models` is its part about
+  teachers and students, `training` that about what they learn, `quantization` that about schemes, `variants` that about
+  more files of them, `benchmark` that about measuring. Read them first.
 - `load` turns a file into a `Recipe`, or into one error that names every mistake at file:line:column; how that is read
   and said, `compress.strict_yaml` holds.
 - `callables` imports what a recipe names and checks its arguments; loading a recipe therefore runs code.
@@ -24,18 +24,10 @@ from compress.recipe.benchmark import (
 from compress.recipe.budgets import BudgetConfig
 from compress.recipe.calls import Call, ModelCall, TaskCall
 from compress.recipe.load import load_recipe
+from compress.recipe.models import MoreTeacherConfig, NormalizeConfig, StudentConfig, TeacherConfig
 from compress.recipe.quantization import QuantizeConfig, artifact_name
 from compress.recipe.schema import Recipe
-from compress.recipe.training import (
-    AugmentConfig,
-    DistillConfig,
-    FeatureConfig,
-    MoreTeacherConfig,
-    NormalizeConfig,
-    StudentConfig,
-    TeacherConfig,
-    TrainConfig,
-)
+from compress.recipe.training import AugmentConfig, DistillConfig, FeatureConfig, TrainConfig
 from compress.recipe.variants import Variant, has_variant, variant_name
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ValidationError, ValidatorFunctionWrapHandler, model_validator
 
 from compress.recipe.budget_rules import Plan, find_faults, find_name_faults
-from compress.recipe.rules import known_metric, one_limit
+from compress.recipe.rules import known_metric, one_of
 from compress.strict_yaml import Part
 from compress.strict_yaml.wording import all_errors
 from compress.types import Budget, Json
@@ -27,7 +27,7 @@ class BudgetConfig(Part):
 
     @model_validator(mode="after")
     def _has_one_limit(self) -> BudgetConfig:
-        one_limit(self.at_most, self.at_least)
+        one_of("at_most", self.at_most, "at_least", self.at_least)
         return self
 
 

@@ -67,7 +67,8 @@ class QuantizeConfig(Part):
     exempt: instead, the layers that it leaves in float32, by their module paths.
     train: how qat_int8 trains the student on, through the rounding of int8: a few epochs, at a hundredth of its
         learning rate, because batch norm is folded. It learns from the same teachers with the same loss as before,
-        features apart, and always in float32. Given to auto, it allows that where no other int8 is accurate enough.
+        features apart, and always in float32; one that brings weights, from the teacher or from itself in float. Given
+        to auto, it allows that where no other int8 is accurate enough.
     block_size: how many weights of weight_only_int4 share a scale (see compress.quantize.WeightOnlyInt4).
     accuracy_drop: how much its files may lose against the teacher on the validation split, where auto chooses; what the
         recipe's budgets say of them counts too (see compress.stages.choose).

@@ -106,8 +106,7 @@ def readable_devices(name: str, info: ValidationInfo) -> str:
     return name
 
 
-def one_limit(at_most: float | None, at_least: float | None) -> None:
-    """A budget has an upper or a lower limit."""
-    if (at_most is None) == (at_least is None):
-        got = "neither" if at_most is None else "both"
-        raise refusal(f"expected one of at_most and at_least, got {got}")
+def one_of(name: str, value: object, other_name: str, other: object) -> None:
+    """One of two keys is given, and not both."""
+    if (value is None) == (other is None):
+        raise refusal(f"expected one of {name} and {other_name}, got {'neither' if value is None else 'both'}")

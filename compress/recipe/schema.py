@@ -26,10 +26,10 @@ from compress.recipe.budget_rules import Plan, PlannedDevice
 from compress.recipe.budgets import BudgetConfig, read_budget
 from compress.recipe.calls import TaskCall, calls_in
 from compress.recipe.choice_rules import find_choice_faults
+from compress.recipe.models import MoreTeacherConfig, StudentConfig, TeacherConfig, nobody_is_idle
 from compress.recipe.phones import predictable_phones
 from compress.recipe.quantization import FileFormat, QuantizeConfig, Role, Scheme, artifact_name
 from compress.recipe.rules import distinct, readable_devices, run_name
-from compress.recipe.training import MoreTeacherConfig, StudentConfig, TeacherConfig, nobody_is_idle
 from compress.recipe.variants import Variant, has_variant, makeable, variant_name
 from compress.strict_yaml import Part, Source, dotted
 from compress.types import Budget, Json
@@ -110,6 +110,7 @@ class Recipe(Part):
 
     name: what the run is called, and its folder.
     devices_file: the key `devices`, a file of devices beside those that ship, relative to the recipe.
+    teacher: may be left out where the student brings `weights`: that model, in float32, is then the baseline.
     more_teachers: teach the student together with `teacher`; they are not exported.
     quantize, formats: the student is written in every scheme and format.
     variants: more files, each made from one of those. ort: ONNX Runtime's own format, optimised for ARM64, and what a
@@ -122,7 +123,7 @@ class Recipe(Part):
     seed: int = Field(default=0, ge=0, lt=2**32)
     devices_file: Annotated[str, AfterValidator(readable_devices)] | None = Field(default=None, alias="devices")
     task: TaskCall
-    teacher: TeacherConfig
+    teacher: TeacherConfig | None = None
     more_teachers: tuple[MoreTeacherConfig, ...] = ()
     student: Annotated[StudentConfig, AfterValidator(nobody_is_idle)]
     quantize: Annotated[tuple[QuantizeConfig, ...], AfterValidator(_distinct_schemes)]

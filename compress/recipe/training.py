@@ -1,13 +1,14 @@
-"""The recipe's words for training: the teachers, the student, and what passes between them."""
+"""The recipe's words for training, and for what passes from teachers to the student."""
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, ValidationInfo, model_validator
+from pydantic import Field, model_validator
 
 from compress.errors import RecipeError
-from compress.recipe.calls import Call, ModelCall
+from compress.recipe.calls import Call
+from compress.recipe.rules import one_of
 from compress.strict_yaml import Part
 from compress.strict_yaml.wording import refusal
 
@@ -140,7 +141,7 @@ class DistillConfig(Part):
 
     @model_validator(mode="after")
     def _has_one_loss(self) -> DistillConfig:
-        _one_of("temperature", self.temperature, "loss", self.loss)
+        one_of("temperature", self.temperature, "loss", self.loss)
         return self
 
     @model_validator(mode="after")
@@ -150,95 +151,3 @@ class DistillConfig(Part):
                 "generation_teachers: all does nothing below 3 generations; leave it out or raise generations"
             )
         return self
-
-
-class NormalizeConfig(Part):
-    """What a network was trained on instead of [0, 1]: (x - mean) / std, one value per channel."""
-
-    mean: tuple[float, ...]
-    std: tuple[Annotated[float, Field(gt=0)], ...]
-
-    @model_validator(mode="after")
-    def _are_pairs(self) -> NormalizeConfig:
-        if len(self.mean) != len(self.std) or not self.mean:
-            raise refusal(
-                f"expected one value per channel in mean and in std, got {len(self.mean)} and {len(self.std)}"
-            )
-        return self
-
-
-class TeacherConfig(Part):
-    """A large model. The recipe's `teacher` is the baseline of every ratio, exported in float32.
-
-    train: how to train it.
-    weights: in place of train, a file of its weights, .safetensors or .pt, relative to the recipe.
-    normalize: if it was trained on other inputs than [0, 1].
-    """
-
-    model: ModelCall
-    train: TrainConfig | None = None
-    weights: str | None = None
-    normalize: NormalizeConfig | None = None
-
-    @model_validator(mode="after")
-    def _is_trained_or_read(self) -> TeacherConfig:
-        _one_of("train", self.train, "weights", self.weights)
-        return self
-
-
-class MoreTeacherConfig(Part):
-    """Another teacher of the same student: a model as `teacher`, or anything that returns probabilities.
-
-    probabilities: a call that returns a function, images (n, channels, h, w) to probabilities (n, classes).
-    """
-
-    model: ModelCall | None = None
-    train: TrainConfig | None = None
-    weights: str | None = None
-    normalize: NormalizeConfig | None = None
-    probabilities: Call | None = None
-
-    @model_validator(mode="after")
-    def _is_one_kind(self) -> MoreTeacherConfig:
-        _one_of("model", self.model, "probabilities", self.probabilities)
-        if self.model:
-            _one_of("train", self.train, "weights", self.weights)
-        elif self.train or self.weights or self.normalize:
-            raise refusal("probabilities are asked for as they are; leave train, weights and normalize out")
-        return self
-
-
-class StudentConfig(Part):
-    """The small model, exported in every scheme.
-
-    distill: without it the student is trained on labels alone.
-    compare_alone: also train the same student without the teacher, to show what the teacher was worth.
-    """
-
-    model: ModelCall
-    train: TrainConfig
-    distill: DistillConfig | None = None
-    compare_alone: bool = False
-
-    @model_validator(mode="after")
-    def _smooths_what_it_learns(self) -> StudentConfig:
-        labels_count = self.compare_alone or self.distill is None or self.distill.alpha < 1
-        if self.train.label_smoothing > 0 and not labels_count:
-            raise refusal("label_smoothing does nothing with alpha: 1, which ignores the labels; leave one out")
-        return self
-
-
-def _one_of(name: str, value: object, other_name: str, other: object) -> None:
-    if (value is None) == (other is None):
-        raise refusal(f"expected one of {name} and {other_name}, got {'neither' if value is None else 'both'}")
-
-
-def nobody_is_idle(student: StudentConfig, info: ValidationInfo) -> StudentConfig:
-    """Every teacher of the recipe has a student, and nothing is said about teachers that are not there."""
-    more_teachers, distill = info.data.get("more_teachers", ()), student.distill
-    if more_teachers and distill is None:
-        raise refusal("more_teachers teach nobody without distill; add it, or leave them out")
-    alone = not more_teachers and (distill is None or distill.generation_teachers == "last")
-    if distill and alone and "combine" in distill.model_fields_set:
-        raise refusal("combine has one teacher to combine; add more_teachers, or leave it out")
-    return student

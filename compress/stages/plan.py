@@ -107,9 +107,11 @@ def check_plan(run: Run, transfer: TransferSet, callables: tuple[ProbabilityTeac
         DataError, ModelError: see `check_distillation`; also what a model's callable raises.
     """
     config = run.recipe.student.distill
-    student = _try_model(run, run.recipe.student.model)
+    student = _try_model(run, run.recipe.student.model, run.recipe.student.normalize)
     _check_exemptions(run, student)
-    configs: list[TeacherConfig | MoreTeacherConfig] = [run.recipe.teacher, *run.recipe.more_teachers]
+    configs: tuple[TeacherConfig | MoreTeacherConfig, ...] = run.recipe.more_teachers
+    if run.recipe.teacher:
+        configs = (run.recipe.teacher, *configs)
     untrained = tuple(
         ModuleTeacher(model=_try_model(run, each.model, each.normalize)) for each in configs if each.model
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from compress.distill import (
 from compress.errors import ModelError
 from compress.measure.scores import estimate_accuracy
 from compress.progress import Stage
-from compress.recipe import Call, DistillConfig, MoreTeacherConfig, QuantizeConfig, TeacherConfig
+from compress.recipe import Call, DistillConfig, MoreTeacherConfig, QuantizeConfig, StudentConfig, TeacherConfig
 from compress.stages.context import Run, Step, blame, build_call, execute_step
 from compress.stages.train import CLASSES, Lesson, adopt_model, classify_test, train_model
 from compress.stages.trained import Trained
@@ -32,6 +33,8 @@ from compress.store import canonical_json, code_version, file_sha256
 from compress.types import Json
 
 _BATCH = 500
+_FAITHFUL = DistillConfig(alpha=0.9, temperature=4.0)
+"""How a student that has learnt elsewhere, of whom the recipe says no `distill`, trains on for int8."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -62,8 +65,31 @@ def obtain_callables(run: Run) -> tuple[ProbabilityTeacher, ...]:
     return tuple(callables)
 
 
-def obtain_teachers(run: Run, callables: tuple[ProbabilityTeacher, ...]) -> Teachers:
-    """Train or read every other teacher; files first, for a wrong one must not be found after hours of training."""
+def read_student(run: Run) -> Trained | None:
+    """The student that is trained already, measured on the test split; None where the recipe trains it.
+
+    Raises:
+        ModelError: its file does not fit it, or it is no better than always naming the most frequent class.
+    """
+    config = run.recipe.student
+    if config.weights is None:
+        return None
+    student = _obtain(run, "student", config)
+    _refuse_chance(student.role, np.load(classify_test(run, student)), run.task.test.labels)
+    return student
+
+
+def obtain_teachers(run: Run, callables: tuple[ProbabilityTeacher, ...], student: Trained | None) -> Teachers:
+    """Train or read every other teacher; files first, for a wrong one must not be found after hours of training.
+
+    Args:
+        run: the run.
+        callables: the teachers that are there already.
+        student: if it is trained already; where the recipe has no teacher, it is its own.
+    """
+    if run.recipe.teacher is None:
+        assert student is not None  # the recipe's rules
+        return Teachers(trained=(dataclasses.replace(student, role="teacher"),), callables=callables)
     configs: dict[str, TeacherConfig | MoreTeacherConfig] = {"teacher": run.recipe.teacher}
     for number, config in enumerate(run.recipe.more_teachers, start=2):
         if config.model:
@@ -104,8 +130,11 @@ def make_lesson(
 def tune_student(
     run: Run, student: Trained, config: QuantizeConfig, teachers: Teachers, transfer: TransferSet
 ) -> Tuned:
-    """The student, trained on for int8 with the teachers that it had from the beginning."""
-    distill = run.recipe.student.distill
+    """The student, trained on for int8 with the teachers that it had from the beginning.
+
+    One that was trained elsewhere learns from the recipe's teacher, or else from itself as it was in float.
+    """
+    distill = _FAITHFUL if run.recipe.student.weights else run.recipe.student.distill
     lesson = None
     if distill:
         logits_alone = distill.model_copy(update={"features": ()})
@@ -133,7 +162,7 @@ def read_distillation(config: DistillConfig, teachers: tuple[Teacher, ...], cach
     )
 
 
-def _obtain(run: Run, role: str, config: TeacherConfig | MoreTeacherConfig) -> Trained:
+def _obtain(run: Run, role: str, config: TeacherConfig | MoreTeacherConfig | StudentConfig) -> Trained:
     assert config.model is not None  # the recipe's rules
     if config.weights is not None:
         return adopt_model(run, role, config.model, run.recipe.path.parent / config.weights, config.normalize)
@@ -206,6 +235,6 @@ def _refuse_chance(name: str, classes: NDArray[np.int64], labels: NDArray[np.int
     if low <= chance:
         raise ModelError(
             f"{name}: has a test accuracy between {low:.3f} and {high:.3f} (95 % interval), and always naming the most"
-            f" frequent class has {chance:.3f}; expected a teacher that knows more; train it longer, or check its"
+            f" frequent class has {chance:.3f}; expected a model that knows more; train it longer, or check its"
             " weights and normalize"
         )

@@ -161,6 +161,7 @@ def train_alone(run: Run) -> Trained:
     It sees new views in every epoch: a limited number of them spares the teacher questions, and here is no teacher.
     """
     config = run.recipe.student
+    assert config.train is not None  # the recipe's rules
     return train_model(run, "student_alone", config.model, config.train.model_copy(update={"views": 0}))
 
 

@@ -2,7 +2,8 @@
 
 - A split knows its own name, so that a stage can refuse the wrong one: nothing trains, calibrates or selects on `test`.
 - Images stay in [0, 1] and the model does its own normalisation (its first batch norm): a phone then feeds
-  pixel / 255, or the raw byte minus 128 to an int8 model, and there is no mean and std to forget.
+  pixel / 255, or to an int8 model that quantised by its input's scale and zero point, and there is no mean and std to
+  forget. Where calibration finds the range 0 to 1, that is the raw byte minus 128.
 - Splits are checked once, here; later stages trust them.
 """
 

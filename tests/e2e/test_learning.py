@@ -245,7 +245,7 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"more_teachers": [{"probabilities": {"call": "tests.e2e.schooling:scores"}}]}, "expected probabilities; return"),
     (
         {"more_teachers": [{"probabilities": {"call": "tests.e2e.schooling:guesses"}}]},
-        "schooling:guesses .*: has a test accuracy between .*; expected a teacher that knows more",
+        "schooling:guesses .*: has a test accuracy between .*; expected a model that knows more",
     ),
     (
         {"more_teachers": [{"model": TEACHER, "weights": "nowhere.pt"}]},
@@ -297,7 +297,7 @@ def test_a_teacher_at_chance_level_stops_the_run(school: School, monkeypatch: py
     save_file(untrained.state_dict(), school.folder / "untrained.safetensors")
     monkeypatch.setattr("compress.stages.train.train", lambda *_, **__: pytest.fail("it trained"))
     with pytest.raises(
-        CompressError, match=r"teacher: has a test accuracy between .* expected a teacher that knows more"
+        CompressError, match=r"teacher: has a test accuracy between .* expected a model that knows more"
     ):
         school.train(teacher={"model": TEACHER, "weights": "untrained.safetensors"})
     assert "test teacher in torch" in school.log  # its score was shown

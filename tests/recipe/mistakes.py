@@ -3,9 +3,15 @@ that it names, and what it says. No line: it is no mistake."""
 
 from __future__ import annotations
 
+from tiny_recipe import TINY
+
 from compress.types import METRICS
 
 SCHEMES = "float32, float16, static_int8, mixed_int8, qat_int8, dynamic_int8, weight_only_int8, weight_only_int4, auto"
+
+STUDENT_MODEL = '  model: {call: "plugged:model", args: {width: 1}}\n'
+STUDENT_TRAINS = TINY[TINY.index("  train:\n") : TINY.index("quantize:")]
+TEACHER_AND_STUDENT = TINY[TINY.index("teacher:") : TINY.index("quantize:")]
 
 MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
     ("name: tiny", "name: 010", [("010", "name: expected text, got 010; to mean the text, quote it: '010'")]),
@@ -94,7 +100,12 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
     (
         "  distill:",
         "  bananas: 4\n  distill:",
-        [("bananas", "student: unknown key 'bananas'; known: compare_alone, distill, model, train")],
+        [
+            (
+                "bananas",
+                "student: unknown key 'bananas'; known: compare_alone, distill, model, normalize, train, weights",
+            )
+        ],
     ),
     ("temperature: 4", "temperature: 0", [("0", "student.distill.temperature: expected a number above 0, got 0")]),
     ("alpha: 0.9", "alpha: 1.5", [("1.5", "student.distill.alpha: expected a number of at most 1, got 1.5")]),
@@ -672,6 +683,59 @@ MISTAKES: list[tuple[str, str, list[tuple[str, str]]]] = [
         "  distill: {temperature: 4, alpha: 0.9}",
         'more_teachers: [{probabilities: {call: "plugged:bare"}}]',
         [("model", "student: more_teachers teach nobody without distill; add it, or leave them out")],
+    ),
+    (STUDENT_TRAINS, "  weights: student.pt\n", []),
+    (STUDENT_TRAINS, "  weights: student.pt\n  normalize: {mean: [0.5], std: [0.5]}\n", []),
+    (TEACHER_AND_STUDENT, "student:\n" + STUDENT_MODEL + "  weights: student.pt\n", []),
+    (STUDENT_TRAINS, "", [("model", "student: expected one of train and weights, got neither")]),
+    ("  train:\n", "  weights: s.pt\n  train:\n", [("model", "student: expected one of train and weights, got both")]),
+    (
+        STUDENT_TRAINS,
+        "  weights: student.pt\n  distill: {temperature: 4, alpha: 0.9}\n",
+        [
+            (
+                "model",
+                "student: distill says how a student is trained, and weights are read as they are; leave distill out,"
+                " or write train in place of weights",
+            )
+        ],
+    ),
+    (
+        STUDENT_TRAINS,
+        "  weights: student.pt\n  distill: {temperature: 4, alpha: 0.9}\n  compare_alone: true\n",
+        [
+            (
+                "model",
+                "student: distill and compare_alone say how a student is trained, and weights are read as they are;"
+                " leave distill and compare_alone out, or write train in place of weights",
+            )
+        ],
+    ),
+    (
+        "  train:\n",
+        "  normalize: {mean: [0.5], std: [0.5]}\n  train:\n",
+        [("model", "student: normalize says what weights were trained on, and train sees [0, 1]; leave it out")],
+    ),
+    (
+        STUDENT_TRAINS,
+        '  weights: student.pt\nmore_teachers: [{probabilities: {call: "plugged:bare"}}]\n',
+        [
+            (
+                "model",
+                "student: more_teachers teach nobody, for the student's weights are read as they are; leave them out",
+            )
+        ],
+    ),
+    (
+        TEACHER_AND_STUDENT,
+        "student:\n" + STUDENT_MODEL + STUDENT_TRAINS,
+        [
+            (
+                "model",
+                "student: trains here, and there is no teacher to hold it against; add teacher, or write weights in"
+                " place of train and distill",
+            )
+        ],
     ),
     (
         "budgets:",
