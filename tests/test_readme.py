@@ -103,6 +103,15 @@ def test_several_teachers_are_a_recipe(mine: Path) -> None:
     assert len(load_recipe(mine / "mine.yaml").more_teachers) == 2
 
 
+def test_a_model_that_is_trained_already_is_a_recipe(mine: Path) -> None:
+    (given,) = re.findall(r"```yaml\n(student:.*?)quantize:.*?```", README, re.DOTALL)
+    start, rest = QUICKSTART.index("\nteacher:"), QUICKSTART.index("quantize:")
+    (mine / "my_package" / "photos.py").write_text("def network(in_channels, classes, *, width): ...\n")
+    (mine / "mine.yaml").write_text(f"{QUICKSTART[:start]}\n{given}{QUICKSTART[rest:]}")
+    recipe = load_recipe(mine / "mine.yaml")
+    assert (recipe.teacher, recipe.student.weights) == (None, "student.safetensors")
+
+
 def test_devices_are_a_recipe(mine: Path) -> None:
     (devices,) = re.findall(r"```yaml\n(benchmark:\n  devices:.*?)```", README, re.DOTALL)
     (mine / "mine.yaml").write_text(QUICKSTART.partition("\nbenchmark:")[0] + "\n" + devices)

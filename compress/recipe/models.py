@@ -74,7 +74,8 @@ class StudentConfig(Part):
 
     train: how to train it.
     weights: in place of train, if it is trained already: a file of its weights as a teacher's.
-    normalize: if those were trained on other inputs than [0, 1].
+    normalize: if those were trained on other inputs than [0, 1]; the layers that `exempt` names are then `model.head`
+        for `head`, as in the report.
     distill: without it the student is trained on labels alone.
     compare_alone: also train the same student without the teacher, to show what the teacher was worth.
     """
