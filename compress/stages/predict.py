@@ -35,7 +35,6 @@ CODE = (
     "compress.targets.session",
     "compress.targets.tensors",
     "compress.targets.worker_process",
-    __name__,
 )
 """What makes a profile: not the model of latency, whose new rates and pipelines must not cost a new emulation."""
 PROFILE = "profile.json"
@@ -151,7 +150,7 @@ def _count_one(
         title=f"{core.name}: blocks and caches of {artifact.name}",
         config={"core": core.name, "caches": [core.l1d_kib, core.l2_kib, place.shared_cache_kib], "threads": threads},
         inputs={"artifact": artifact.sha256, "images": split.sha256, "installation": arm64.fingerprint(run.home)},
-        code=CODE,
+        code=(*CODE, __name__),
         libraries=(),
     )
 

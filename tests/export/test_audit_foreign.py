@@ -181,7 +181,7 @@ def test_half_floats_are_called_so(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_file_is_called(given: dict[str, int], stored: dict[str, int], int8_ops: int, precision: str) -> None:
-    report = {"ops": {}, "ops_by_dtype": given, "weights_by_dtype": stored, "int8_ops": int8_ops}
+    report = {"format": "tflite", "ops": {}, "ops_by_dtype": given, "weights_by_dtype": stored, "int8_ops": int8_ops}
     assert _precision(report) == precision
 
 
