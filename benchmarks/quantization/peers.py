@@ -5,6 +5,7 @@ Those of the formats are given our float32 files, torchao's the torch module.
 
 from __future__ import annotations
 
+import copy
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from compress.models.convolution import SameConv2d
+
+LAYERS = (torch.ops.aten.conv2d.default, torch.ops.aten.linear.default)
 
 
 def onnx_runtime(source: Path, result: Path, images: np.ndarray, method: str) -> None:
@@ -79,12 +84,17 @@ def ai_edge_quantizer(source: Path, result: Path, images: np.ndarray, method: st
 def torchao_pt2e(model: nn.Module, images: Tensor) -> nn.Module:
     """torchao's PT2E with its quantiser for x86: per_channel int8 weights, uint8 activations from histograms.
 
+    It knows layers by their class: of a subclass of nn.Conv2d it would store nothing in int8, and say nothing.
+
     Args:
         model: in evaluation mode.
         images: (n, 3, side, side) float32, the calibration set.
 
     Returns:
         A simulation in torch, which takes one image at a time.
+
+    Raises:
+        RuntimeError: the weights of a layer are left in float.
     """
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
     from torchao.quantization.pt2e.quantizer.x86_inductor_quantizer import (
@@ -92,13 +102,53 @@ def torchao_pt2e(model: nn.Module, images: Tensor) -> nn.Module:
         get_default_x86_inductor_quantization_config,
     )
 
-    exported = torch.export.export(model, (images[:1],)).module()
+    exported = torch.export.export(pad_apart(model, images[:1]), (images[:1],)).module()
     quantizer = X86InductorQuantizer().set_global(get_default_x86_inductor_quantization_config())
     prepared = prepare_pt2e(exported, quantizer)
     with torch.no_grad():
         for image in images.split(1):
             prepared(image)
-    return convert_pt2e(prepared)
+    converted = convert_pt2e(prepared)
+    layers = [node for node in converted.graph.nodes if node.target in LAYERS]
+    in_float = [node.name for node in layers if "dequantize" not in str(node.args[1].target)]
+    if in_float:
+        raise RuntimeError(f"torchao left {len(in_float)} of {len(layers)} layers in float, the first is {in_float[0]}")
+    return converted
+
+
+def pad_apart(model: nn.Module, image: Tensor) -> nn.Module:
+    """The same network with each padding that depends on the image's size as a layer before a plain convolution.
+
+    Args:
+        model: in evaluation mode.
+        image: (1, 3, side, side), of the size that all will have.
+    """
+    model = copy.deepcopy(model)
+    sizes: dict[nn.Module, torch.Size] = {}
+    layers = [layer for layer in model.modules() if isinstance(layer, SameConv2d)]
+    hooks = [layer.register_forward_pre_hook(lambda at, given: sizes.update({at: given[0].shape})) for layer in layers]
+    with torch.no_grad():
+        model(image)
+    for hook in hooks:
+        hook.remove()
+    for parent in list(model.modules()):
+        for name, layer in parent.named_children():
+            if isinstance(layer, SameConv2d):
+                setattr(parent, name, _split(layer, sizes[layer]))
+    return model
+
+
+def _split(layer: SameConv2d, size: torch.Size) -> nn.Module:
+    plain = nn.Conv2d(
+        layer.in_channels,
+        layer.out_channels,
+        layer.kernel_size,  # type: ignore[arg-type]
+        layer.stride,  # type: ignore[arg-type]
+        groups=layer.groups,
+        bias=layer.bias is not None,
+    )
+    plain.load_state_dict(layer.state_dict())
+    return nn.Sequential(nn.ZeroPad2d(layer.edges(size)), plain).eval()
 
 
 PEERS: dict[str, tuple[Callable[[Path, Path, np.ndarray, str], None], str, str]] = {

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -54,11 +55,15 @@ class SameConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, in_channels, h, w) to (batch, out_channels, ceil(h / stride), ceil(w / stride))."""
+        return super().forward(F.pad(x, self.edges(x.shape)))
+
+    def edges(self, shape: torch.Size) -> tuple[int, ...]:
+        """Columns of zeros to the left and right of images of a shape (..., h, w), then rows above and below."""
         edges: list[int] = []
-        for size, kernel, stride in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
+        for size, kernel, stride in zip(shape[:-3:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
             total = max(0, (math.ceil(size / stride) - 1) * stride + kernel - size)
             edges += [total // 2, total - total // 2]
-        return super().forward(F.pad(x, edges))
+        return tuple(edges)
 
 
 class ImageClassifier(nn.Module):
