@@ -18,7 +18,7 @@ def choice_table(lookup: Lookup) -> Table:
     found = lookup.results.provenance.get("choice")
     candidates = found["candidates"] if found else ()
     cores = sorted({core for each in candidates for core in each["instructions"]})
-    phones = sorted({phone for each in candidates for phone in each.get("predicted_ms", {})})
+    phones = list_phones(lookup)
     columns = (
         Column(key="scheme", title="Scheme", numeric=False),
         Column(key="format", title="Format", numeric=False),
@@ -31,6 +31,12 @@ def choice_table(lookup: Lookup) -> Table:
     )
     rows = tuple(row for each in candidates for row in _rows(each, phones, cores))
     return Table(columns=columns, rows=rows, notes=(_reading(found),) if found else (), missing="Nothing was chosen.")
+
+
+def list_phones(lookup: Lookup) -> list[str]:
+    """Those whose predicted latencies decided, by name."""
+    found = lookup.results.provenance.get("choice")
+    return sorted({phone for each in (found["candidates"] if found else ()) for phone in each.get("predicted_ms", {})})
 
 
 def _rows(each: Json, phones: Sequence[str], cores: Sequence[str]) -> list[tuple[Cell, ...]]:
