@@ -78,7 +78,7 @@ def count_rulers(rulers: Sequence[Ruler], place: Placement, home: Path, say: Cal
     """
     arm64.install(home, say)
     installation = arm64.fingerprint(home)
-    code = code_version("compress.runtimes", "compress.targets", __name__)
+    code = code_version("compress.export.audit", "compress.runtimes", "compress.targets", __name__)
     found = []
     with ExitStack() as stack:
         session: Session | None = None

@@ -49,12 +49,12 @@ def find_other_recipe(folder: Path, recipe: Recipe) -> str | None:
 
     An edited recipe is the same one; a file in another place is another, unless it has the same bytes.
     """
-    try:
-        found = load_results(folder).provenance["recipe"]
+    try:  # of whatever version, finished or not
+        found = json.loads((folder / RESULTS).read_text())["provenance"]["recipe"]
         if found["sha256"] != recipe.sha256 and Path(found["path"]).resolve() != recipe.path.resolve():
             return str(found["path"])
-    except (OSError, NoVerdictError, DataError, KeyError, TypeError):
-        return None  # unfinished, damaged, or of a version that did not write it down
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # no run's, damaged, or of a version that did not write it down
     return None
 
 
@@ -115,7 +115,9 @@ def load_results(folder: Path) -> Results:
     try:
         return Results.load(path)
     except (ValueError, OSError) as error:
-        raise DataError(f"{path}: {error}; expected what `compress run` wrote; run the recipe again") from error
+        raise DataError(
+            f"{path}: {error}; expected what `compress run` of this version wrote; run the recipe again"
+        ) from error
 
 
 def check_artifacts(folder: Path, results: Results) -> None:

@@ -356,6 +356,16 @@ def test_a_prediction_is_judged_at_its_unfavourable_end(how: str) -> None:
     assert verdict(phone_budget(judge=how, at_most=None, at_least=9.0), predicted(STUDENT, 10.0)).value == 8.0
 
 
+def test_a_file_is_as_fast_as_itself() -> None:
+    """A student without a teacher is the baseline in float32: the same bytes, whatever their latency is."""
+    twin = dataclasses.replace(artifact(STUDENT), name=TEACHER, role="teacher")
+    for metric, target in (("predicted_latency_ms", "pixel-4"), ("latency_ms", "host")):
+        budget = phone_budget(metric=metric, target=target, relative_to=TEACHER, at_most=1.0, judge="interval")
+        measurements = (predicted(STUDENT, 10.0), measured(STUDENT, "latency_ms", 10.0, n=9, interval=(9.0, 11.0)))
+        (found,) = judge([budget], [artifact(STUDENT), twin], measurements)
+        assert (found.status, found.value) == ("PASS", 1.0)
+
+
 def test_a_ratio_of_predictions_has_an_error_of_its_own() -> None:
     """The ends of the two intervals would give 0.2 * 1.25 * 1.25; of the two ratio spreads the larger counts."""
     both = predicted(STUDENT, 2.0, ratio_spread=1.05), predicted(TEACHER, 10.0, ratio_spread=1.1)

@@ -115,6 +115,9 @@ def test_the_run_of_another_recipe_of_the_same_name_is_not_replaced_unsaid(
     assert str(refused.exception).startswith(
         "yours.yaml: its name is that of mine.yaml too, whose run is in artifacts/"
     )
+    (folder / "results.json").write_text(json.dumps({"schema_version": 1, "provenance": made_by}))
+    refused = CliRunner().invoke(app, ["run", "yours.yaml"])
+    assert "its name is that of mine.yaml too" in str(refused.exception), "a run of an older version is a run"
     named = CliRunner().invoke(app, ["run", "yours.yaml", "-o", str(folder)])
     assert "artifacts/quickstart holds the run of mine.yaml, which this one of yours.yaml replaces" in named.output
 

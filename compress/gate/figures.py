@@ -117,7 +117,9 @@ def _ratio(budget: Budget, measurement: Measurement, reference: Artifact, base: 
     if min(ends[1]) <= 0:
         raise Unjudgeable(f"{budget.metric} of the reference {reference.name} is {min(ends[1]):g}: no ratio to it")
     quotients = [above / below for above in ends[0] for below in ends[1]]
-    if measurement.how == "predicted":
+    if measurement.artifact == base.artifact:  # a student without a teacher is its own in float32
+        quotients = [1.0]
+    elif measurement.how == "predicted":
         quotients = list(bound_ratio(measurement, base))
     return Figure(
         judged=max(quotients) if budget.at_most is not None else min(quotients),

@@ -127,8 +127,7 @@ def leave_fewest(dearest: Sequence[Item], attempt: Callable[[Sequence[Item]], Fo
     while best.reach < 1 and count < len(dearest):
         count += 1
         best = max(best, attempt(dearest[:count]), key=lambda each: each.reach)
-    last = -1 if best.reach >= 1 else None  # without the last, a beginning is one that was not enough
-    for item in reversed(best.exempt[:last]):
+    for item in reversed(best.exempt[:-1]):  # without its last, it is a beginning that was tried
         without = attempt([each for each in best.exempt if each is not item])
         if without.reach >= 1 or without.reach > best.reach:
             best = without

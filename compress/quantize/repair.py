@@ -60,8 +60,10 @@ def repair(
     """
     before, after = Stream(original, data, BATCH_SIZE), Stream(quantized, data, BATCH_SIZE)
     products = [layer for layer in layers if layer.node.target in PRODUCTS]
-    work = max((count_macs(e.node, _stored(quantized, e.node.args[1])[0]) for e in products), default=0)
-    with torch.no_grad(), threads_for(BATCH_SIZE * work):
+    weights = {layer.node: _stored(quantized, layer.node.args[1])[0] for layer in products}
+    rows = learner.options.batch_size if learner else 0  # of what learns, all of a layer's weights see each
+    work = [max(BATCH_SIZE * count_macs(node, weight), rows * weight.numel()) for node, weight in weights.items()]
+    with torch.no_grad(), threads_for(max(work, default=0)):
         for number, layer in enumerate(products):
             pair = _Pair(
                 before=before,

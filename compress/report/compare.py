@@ -4,7 +4,8 @@
   compared with. Sizes, counts and audits are exact: any difference is one.
 - Accuracies are compared image by image where both runs kept which images of the same split were right.
 - Latencies of different machines are not compared: a ratio of them would speak of the machines. Nor are those that two
-  builds of a tool took: it is known by its content, and nobody can say what else differs.
+  builds of a tool took: it is known by its content, and nobody can say what else differs. Nor are latencies of other
+  numbers of threads, predicted or not.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ PairedInterval = Callable[[int, int, int], tuple[float, float]]
 """(lost, gained, n) -> 95 % interval of (lost - gained) / n."""
 
 _Key = tuple[str, str, str, str, str]
+_LATENCY_FACTS: Mapping[str, tuple[str, ...]] = {
+    "latency_ms": ("machine", "threads"),
+    "predicted_latency_ms": ("threads",),
+}
+"""What must be the same in both runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,11 +117,14 @@ def compare_runs(before: Results, after: Results, paired_interval: PairedInterva
 
 
 def _by_key(results: Results) -> Mapping[_Key, Measurement]:
-    names = {artifact.sha256: artifact.name for artifact in results.artifacts}
+    """What is known of each name: files of equal bytes are measured once."""
+    found: dict[str, list[Measurement]] = {}
+    for m in results.measurements:
+        found.setdefault(m.artifact, []).append(m)
     return {
-        (names[m.artifact], m.metric, m.target, m.runtime.split(" ")[0], str(m.details.get("compared_with", ""))): m
-        for m in results.measurements
-        if m.artifact in names
+        (artifact.name, m.metric, m.target, m.runtime.split(" ")[0], str(m.details.get("compared_with", ""))): m
+        for artifact in results.artifacts
+        for m in found.get(artifact.sha256, ())
     }
 
 
@@ -136,13 +145,13 @@ def _artifacts(before: Results, after: Results) -> tuple[ArtifactChange, ...]:
 
 def _incomparable(before: Results, after: Results, one: Measurement, other: Measurement) -> str | None:
     """Why two measurements of one thing cannot be compared; None if they can."""
-    if one.metric == "latency_ms":
-        for fact in ("machine", "threads"):
-            mine, its = one.details.get(fact), other.details.get(fact)
-            if mine is None or mine != its:
-                return f"latencies are not compared: {fact} is {_written(mine)} before and {_written(its)} after"
-        if "tool" in one.details and one.runtime != other.runtime:
-            return f"latencies are not compared: {one.runtime} took them before, {other.runtime} after"
+    for fact in _LATENCY_FACTS.get(one.metric, ()):
+        mine, its = one.details.get(fact), other.details.get(fact)
+        if mine is None or mine != its:
+            kind = "predicted latencies" if one.how == "predicted" else "latencies"
+            return f"{kind} are not compared: {fact} is {_written(mine)} before and {_written(its)} after"
+    if one.metric == "latency_ms" and "tool" in one.details and one.runtime != other.runtime:
+        return f"latencies are not compared: {one.runtime} took them before, {other.runtime} after"
     if one.split is not None and (_split_hash(before, one.split), one.n) != (_split_hash(after, other.split), other.n):
         return f"{one.metric} of {one.target} is not compared: it comes from other images ({one.split}, n={one.n:,})"
     return None

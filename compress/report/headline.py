@@ -63,8 +63,12 @@ def _gain(lookup: Lookup) -> str:
     subject = lookup.showpiece()
     if subject is None:
         return ""
-    parts = [part for part in (_accuracy(lookup, subject), *_savings(lookup, subject)) if part]
-    than = " than the teacher" if lookup.baseline(subject) is not None else ""
+    baseline = lookup.baseline(subject)
+    accuracy = _accuracy(lookup, subject)
+    if baseline is not None and baseline.artifact.sha256 == subject.artifact.sha256:
+        return f"{subject.artifact.name}: {accuracy and f'{accuracy}, '}byte for byte {baseline.artifact.name}."
+    parts = [part for part in (accuracy, *_savings(lookup, subject)) if part]
+    than = " than the teacher" if baseline is not None else ""
     return f"{subject.artifact.name}: {', '.join(parts)}{than}."
 
 

@@ -48,18 +48,22 @@ def phone_table(lookup: Lookup) -> Table:
 
 def list_forecasts(lookup: Lookup) -> Mapping[str, Mapping[Artifact, Measurement]]:
     """Phone -> file -> prediction, in the order of the recipe and of the files."""
-    artifacts = {artifact.sha256: artifact for artifact in reversed(lookup.results.artifacts)}
-    found: dict[str, dict[Artifact, Measurement]] = {}
-    for m in lookup.results.measurements:
-        if m.metric == METRIC:
-            found.setdefault(m.target, {})[artifacts[m.artifact]] = m
-    return found
+    forecasts = [m for m in lookup.results.measurements if m.metric == METRIC]
+    return {
+        phone: {
+            artifact: m
+            for artifact in lookup.results.artifacts  # those of equal bytes were predicted once
+            for m in forecasts
+            if (m.artifact, m.target) == (artifact.sha256, phone)
+        }
+        for phone in dict.fromkeys(m.target for m in forecasts)
+    }
 
 
 def _speedup(artifact: Artifact, found: Measurement, forecasts: Mapping[Artifact, Measurement]) -> Cell:
     """Against the float32 teacher in the same format."""
     for other, baseline in forecasts.items():
-        if other.role == "teacher" and other.format == artifact.format and other != artifact:
+        if other.role == "teacher" and other.format == artifact.format and other.sha256 != artifact.sha256:
             low, high = bound_ratio(baseline, found)
             return cell(times(baseline.value / found.value), f"{times(low)} to {times(high)}")
     return NOTHING

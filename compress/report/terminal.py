@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from compress.report.choice import choice_table
+from compress.report.choice import choice_table, list_phones
 from compress.report.headline import headline, tally_verdicts
 from compress.report.lookup import Lookup
 from compress.report.rows import results_table
@@ -38,7 +38,8 @@ def render(results: Results, console: Console) -> None:
         _print_table(table, _TITLES, lookup.favourite_core, console)
     choice = choice_table(lookup)
     if choice.rows:
-        _print_table(choice, _CHOICE_TITLES, lookup.favourite_core, console)
+        predicted = {phone: f"{phone} predicted" for phone in list_phones(lookup)[:1]}
+        _print_table(choice, {**_CHOICE_TITLES, **predicted}, lookup.favourite_core, console)
     for note in results.notes:
         print_text(Text(printable(note), style="yellow"), console)
     if results.notes:

@@ -2,7 +2,8 @@
 
 - A scheme costs the geometric mean, over all phones and formats, of its predicted latency as a multiple of float32's.
 - Where no phone is named, over all cores and formats, of its instructions; where none were counted, of its bytes.
-- Costs within 1 % are equal, because ONNX Runtime's counts vary; then bytes decide, and then the order below.
+- Costs within 1 % are equal, because ONNX Runtime's counts vary, and predicted latencies within 5 %, because those of
+  several threads vary more; then bytes decide, and then the order below.
 - Where none keeps the limits: of those that are accurate enough the one that breaks them least, else the most accurate.
 """
 
@@ -16,7 +17,8 @@ from typing import Literal, NamedTuple
 
 from compress.types import Json
 
-EQUAL = 1.01
+What = Literal["predicted milliseconds", "instructions", "bytes"]
+EQUAL: Mapping[What, float] = {"predicted milliseconds": 1.05, "instructions": 1.01, "bytes": 1.01}
 REPAIRED = "static_int8 repaired"
 SCHEMES: Mapping[str, Json] = {
     "float32": {"scheme": "float32"},
@@ -104,7 +106,7 @@ class Cost:
     places: each phone or core and format, such as `on cortex-a53 in ONNX` -> the multiple there; at least one.
     """
 
-    what: Literal["predicted milliseconds", "instructions", "bytes"]
+    what: What
     places: Mapping[str, float]
 
     @property
@@ -159,10 +161,11 @@ def pick(tried: Sequence[Tried]) -> Tried:
         if accurate := [each for each in measured if each.accurate]:
             return min(accurate, key=lambda each: max(broken.excess for broken in each.broken))
         return max(measured or tried[:1], key=lambda each: min(each.accuracy.values()))
-    costs = [find_cost(each, tried[0]).ratio for each in keeping]
-    cheap = [each for each, cost in zip(keeping, costs, strict=True) if cost <= min(costs) * EQUAL]
+    costs = [find_cost(each, tried[0]) for each in keeping]
+    least_cost = min(cost.ratio for cost in costs)
+    cheap = [each for each, cost in zip(keeping, costs, strict=True) if cost.ratio <= least_cost * EQUAL[cost.what]]
     least = min(_bytes(each) for each in cheap)
-    return next(each for each in cheap if _bytes(each) <= least * EQUAL)
+    return next(each for each in cheap if _bytes(each) <= least * EQUAL["bytes"])
 
 
 def find_reason_to_skip(name: str, tried: Sequence[Tried]) -> str:
@@ -203,11 +206,12 @@ def give_reason(each: Tried, chosen: Tried, tried: Sequence[Tried]) -> str:
     cost, least = find_cost(each, tried[0]), find_cost(chosen, tried[0])
     if each is chosen:
         return f"the cheapest that keeps {each.limits}" + ("" if each is tried[0] else f": {cost}")
-    if cost.ratio > least.ratio * EQUAL and each is tried[0]:
+    needs_more = cost.ratio > least.ratio * EQUAL[cost.what]
+    if needs_more and each is tried[0]:
         return f"{chosen.name} needs less: {least}"
-    if cost.ratio > least.ratio * EQUAL:
+    if needs_more:
         return f"needs {cost}; {chosen.name} {least.ratio:.2f} times"
-    if _bytes(each) > _bytes(chosen) * EQUAL:
+    if _bytes(each) > _bytes(chosen) * EQUAL["bytes"]:
         return f"needs as many {cost.what} as {chosen.name}, and more bytes"
     return f"as {chosen.name}, which is easier to make"
 
@@ -237,9 +241,9 @@ def _tell_loss(each: Tried, chosen: Tried, float32: Tried) -> str:
     cost = find_cost(each, float32)
     lost, several = f"{each.name} needs {cost.at(cost.dearest)}", len(cost.places) > 1
     if each is chosen:
-        return f"{lost}, and less elsewhere." if several and cost.places[cost.dearest] > EQUAL else ""
+        return f"{lost}, and less elsewhere." if several and cost.places[cost.dearest] > EQUAL[cost.what] else ""
     mean = f", {cost.ratio:.2f} times on average" if several else ""
-    return f"{lost}{mean}, so {chosen.name} was chosen." if cost.ratio > EQUAL else ""
+    return f"{lost}{mean}, so {chosen.name} was chosen." if cost.ratio > EQUAL[cost.what] else ""
 
 
 def _bytes(each: Tried) -> int:

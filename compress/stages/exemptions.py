@@ -32,7 +32,10 @@ def price_exemptions(
     names = exported[0].quantization.get("exempt", ())
     if not names or not isinstance(scheme, StaticInt8):
         return exported
-    prices = [_price(run, student, _without(scheme, names, name), exported) for name in names]
+    with run.progress.stage(
+        f"find what {len(names)} exemption{'s' if len(names) > 1 else ''} cost, each left out once"
+    ):
+        prices = [_price(run, student, _without(scheme, names, name), exported) for name in names]
     left = _append(exported[0].quantization["left_in_float"], prices)
     return tuple(
         dataclasses.replace(each, quantization={**each.quantization, "left_in_float": left}) for each in exported

@@ -231,7 +231,11 @@ def test_the_fewest_of_noises_that_add_up(seed: int) -> None:
     ],
 )
 def test_noise_that_grows_with_layers_in_float(enough: set[tuple[int, ...]], found: tuple[int, ...]) -> None:
+    seen: list[tuple[int, ...]] = []
+
     def attempt(exempt: Sequence[int]) -> Tried:
+        seen.append(tuple(exempt))
         return Tried(tuple(exempt), 1.0 if tuple(exempt) in enough else 0.9 + len(exempt) / 100)
 
     assert leave_fewest(range(4), attempt).exempt == found
+    assert len(seen) == len(set(seen))

@@ -11,7 +11,7 @@ import torch
 from residual_nets import Mobile, Residual, with_statistics
 from torch import Tensor, nn
 
-from compress.quantize import LearntRounding, QuantizedGraph, StaticInt8, quantize
+from compress.quantize import LearntRounding, QuantizedGraph, StaticInt8, quantize, repair
 from compress.quantize.rounding import Reconstruction, learn_rounding
 from compress.quantize.windows import draw_windows
 
@@ -130,6 +130,22 @@ def test_a_killed_run_goes_on_to_the_same_integers(tmp_path: Path) -> None:
     again, integers = learn()
     assert again == []
     assert torch.equal(integers, expected)
+
+
+def test_threads_are_shared_by_the_largest_operation_learning_included(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a batch of 16 images, and of the rows that learn: the latter are more where a layer sees an image once."""
+    asked: list[int] = []
+
+    def note(macs: int) -> contextlib.AbstractContextManager[None]:
+        asked.append(macs)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(repair, "threads_for", note)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    for rounding, rows in ((None, 16), (LearntRounding(iterations=1, batch_size=40), 40)):
+        quantize(model, IMAGES[:1], StaticInt8(rounding=rounding, bias_correction="calibrated"), IMAGES)
+        assert asked.pop() == rows * 784 * 10
+    assert not asked
 
 
 class Biasless(nn.Module):

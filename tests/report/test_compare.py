@@ -116,6 +116,32 @@ def test_other_test_images_are_not_compared(results: Results) -> None:
     assert {"size_bytes", "instructions"} <= {change.before.metric for change in found.changes}
 
 
+def test_files_of_equal_bytes_are_compared_under_each_name(results: Results) -> None:
+    """They are measured once: a student that was not changed is its own baseline."""
+    teacher = next(a for a in results.artifacts if a.name == "teacher-float32.tflite")
+    student = dataclasses.replace(teacher, name="student-auto.tflite", role="student")
+    twins = dataclasses.replace(results, artifacts=(*results.artifacts, student))
+    same = compare(twins, twins)
+    of_teacher = [m for m in results.measurements if m.artifact == teacher.sha256]
+    for name in (teacher.name, student.name):
+        assert [change.before for change in same.changes if change.artifact == name] == of_teacher
+    assert compare(results, twins).unmatched == len(of_teacher)
+
+
+def test_predictions_for_other_numbers_of_threads_are_refused(results: Results) -> None:
+    sha256 = next(a.sha256 for a in results.artifacts if a.name == FILE)
+    one = Measurement(
+        metric="predicted_latency_ms", unit="ms", value=4.0, n=1, artifact=sha256, runtime="litert 2.3.0",
+        target="Pixel 4", how="predicted", interval=(3.0, 5.0), details={"threads": 1},
+    )  # fmt: skip
+    four = dataclasses.replace(one, value=1.0, interval=(0.5, 2.0), details={"threads": 4})
+    before, after = (dataclasses.replace(results, measurements=(*results.measurements, m)) for m in (one, four))
+    assert not compare(before, before).refused
+    comparison = compare(before, after)
+    assert differing(comparison) == []
+    assert comparison.refused == ("predicted latencies are not compared: threads is 1 before and 4 after",)
+
+
 @pytest.mark.parametrize("fact", ["machine", "threads"])
 def test_latencies_of_different_machines_are_refused(results: Results, fact: str) -> None:
     after = changed(results, "latency_ms", lambda m: {"details": {**m.details, fact: 4}})

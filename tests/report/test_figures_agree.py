@@ -153,6 +153,25 @@ def test_the_table_fits_and_the_verdict_is_last(results: Results) -> None:
     assert all(f"{v.status:<8}{v.reason}" in text.splitlines() for v in results.verdicts)
 
 
+def test_the_terminal_shows_what_auto_went_by(results: Results) -> None:
+    """Of phones, which then decide, the first; all of them are in the report."""
+    costs = {"instructions": {"cortex-a76": {"tflite": 5_890_000}}}
+    predicted = {"Pixel 4": {"tflite": 12.3}, "Pixel 2": {"tflite": 61.9}}
+    known = {"config": {}, "accuracy": {"tflite": 0.9}, "size_bytes": {"tflite": 7_000}, "reason": "", **costs}
+    candidate = {"name": "static_int8", "verdict": "chosen", **known}
+    for phones, head, figures in (
+        ({}, "cortex-a76 instr.", "5.89 M"),
+        (predicted, "Pixel 2 predicted  cortex-a76 instr.", "61.9 ms             5.89 M"),
+    ):
+        choice = {"candidates": [{**candidate, "predicted_ms": phones}], "images": 200, "limits": []}
+        text = printed(dataclasses.replace(results, provenance={**results.provenance, "choice": choice}))
+        at = next(n for n, line in enumerate(text.splitlines()) if line.startswith("scheme"))
+        heads, row = text.splitlines()[at : at + 2]
+        assert heads.endswith(f"size  {head}")
+        assert row.endswith(figures)
+        assert max(len(heads), len(row)) <= 100
+
+
 def test_a_narrow_terminal_gets_the_figures_without_the_gains(results: Results) -> None:
     lines = printed(results, force_terminal=True, width=80, color_system=None).splitlines()
     assert max(len(line) for line in lines) <= 80

@@ -11,6 +11,7 @@ from reading import markdown_tables
 from compress.gate import judge
 from compress.report.comment import markdown
 from compress.report.figures import phone_drawings
+from compress.report.headline import headline
 from compress.report.lookup import Lookup
 from compress.report.page import html
 from compress.report.phone_plot import Forecast, draw_phones
@@ -56,6 +57,21 @@ def test_a_row_for_each_file_and_phone() -> None:
         "layers, of the cycles: convolutions and matrix products 75 %, depthwise convolutions 25 %",
     )
     assert student[5][0] == "too small"
+
+
+def test_a_file_that_is_its_own_baseline_has_a_row_and_no_speed_up() -> None:
+    """As the student's in float32, where the recipe has no teacher; the first sentence says so too."""
+    results = with_phone(example())
+    teacher = next(artifact for artifact in results.artifacts if artifact.name == TEACHER)
+    twin = dataclasses.replace(teacher, name="student-auto.tflite", role="student")
+    results = dataclasses.replace(results, artifacts=(teacher, twin))
+    (table,) = (rows for rows in markdown_tables(markdown(results)) if rows[0][1][0] == "Phone")
+    assert [(row[0][0], row[2][0], row[3][0]) for row in table[1:]] == [
+        (TEACHER, "2.40 ms", "–"),
+        ("student-auto.tflite", "2.40 ms", "–"),
+    ]
+    assert headline(results).gain.startswith("student-auto.tflite: 0.")
+    assert headline(results).gain.endswith(f", byte for byte {TEACHER}.")
 
 
 def test_what_was_measured_stays_as_it_was() -> None:

@@ -162,6 +162,10 @@ def test_where_phones_are_named_their_predicted_latency_decides() -> None:
     every = [taking(FLOAT32, 10, 20), taking(FLOAT16, 9, 18), taking(STATIC, 8, 45)]
     assert pick(every).name == "float16"
     assert str(find_cost(every[2], every[0])) == "1.34 times the predicted milliseconds of float32 on average"
+    large = {"onnx": 900_000, "tflite": 900_000}
+    chance = [taking(FLOAT32, 10, 20), taking(dataclasses.replace(FLOAT16, size_bytes=large), 9.6, 19.2)]
+    assert pick(chance).name == "float32", "several threads repeat within a few percent: the larger file is no faster"
+    assert give_reason(chance[1], chance[0], chance).startswith("needs as many predicted milliseconds as float32")
 
 
 STATIC = tried("static_int8", 500, 500, 500, 500)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from compress.errors import ToolError
+from compress.progress import Progress
 from compress.quantize import LearntRounding, MixedInt8, Scheme, StaticInt8
 from compress.stages import exemptions
 from compress.stages.export import Exported
@@ -56,8 +59,9 @@ def reasons(monkeypatch: pytest.MonkeyPatch, *, cores: tuple[str, ...] = (), fai
     monkeypatch.setattr(exemptions, "find_runtimes", lambda _: None)
     arm64 = SimpleNamespace(cores=cores) if cores else None
     run: Any = SimpleNamespace(
-        recipe=SimpleNamespace(benchmark=SimpleNamespace(arm64=arm64)), task=SimpleNamespace(validation=None)
-    )
+        recipe=SimpleNamespace(benchmark=SimpleNamespace(arm64=arm64)), task=SimpleNamespace(validation=None),
+        progress=Progress(Console(file=io.StringIO())),
+    )  # fmt: skip
     scheme = MixedInt8(exempt=("conv2d", "linear"), equalise=True, rounding=LearntRounding())
     files = made(scheme, ("exempt by name", "no integer kernel", "exempt by name"))
     student: Any = None
