@@ -7,11 +7,13 @@ computed in float32 by LiteRT, neither of which is faster.
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, cast
 
+import torch
 from torch import Tensor, fx
 
 from compress.errors import ModelError, SchemeError
@@ -24,7 +26,8 @@ from compress.quantize.sensitivity import Sensitivity, agreement, measure_sensit
 from compress.quantize.trainable import TrainableGraph
 from compress.quantize.windows import count_macs
 
-_IMAGES = 64  # tell the order of the layers; whether the budget holds is judged on the whole calibration set
+_IMAGES = 64  # tell the order of the layers; whether the budget holds is judged on more
+_HELD_OUT = 4  # one image in so many is kept from repairs that learn, and judges what they have learnt
 _EXTRA_BYTES = 4 - 1  # of a float32 weight beside an int8 one; biases have 4 bytes in both
 _HOPELESS = 0.9  # of the budget: with no more than this where all layers are in float, no choice of fewer is tried
 Item = TypeVar("Item")
@@ -66,12 +69,13 @@ def write_mixed(observed: Observed, scheme: MixedInt8, learner: Learner | None =
         nodes = find_layers(observed.plan, scheme.exempt)
         reasons = {node.name: f"exempt by name; {_cost(observed.graph, node)}" for node in nodes}
         return write(observed, scheme, learner, reasons)
-    expected = run(observed.graph, observed.data)
     dearest = sorted(_measure_layers(observed), key=lambda each: each.sqnr_db)
+    observed, judging = _hold_out(observed, scheme)
+    expected = run(observed.graph, judging)
 
     def attempt(exempt: Sequence[Sensitivity]) -> _Attempt:
         written = write(observed, scheme, learner, {each.node: _reason(observed, scheme, each) for each in exempt})
-        logits = run(written.graph, observed.data)
+        logits = run(written.graph, judging)
         sqnr_db, agree = signal_to_noise(expected, logits), agreement(expected, logits)
         limits = ((sqnr_db, scheme.sqnr_db), (agree, scheme.agreement))
         reach = min(value / limit for value, limit in limits if limit is not None)
@@ -87,6 +91,19 @@ def write_mixed(observed: Observed, scheme: MixedInt8, learner: Learner | None =
             f" {best.agreement:.3f}; expected a budget below; lower it, or use float16"
         )
     return best.written
+
+
+def _hold_out(observed: Observed, scheme: MixedInt8) -> tuple[Observed, Tensor]:
+    """What is to be repaired, and the images to judge it by: none of those that its repairs learn from.
+
+    On the images that it has learnt from, a rounding may look 14 dB better than on others.
+    """
+    if scheme.rounding is None and scheme.bias_correction != "calibrated":
+        return observed, observed.data
+    judges = torch.arange(len(observed.data)) % _HELD_OUT == _HELD_OUT - 1
+    if not judges.any():
+        return observed, observed.data
+    return dataclasses.replace(observed, data=observed.data[~judges]), observed.data[judges]
 
 
 def find_layers(plan: Plan, names: Iterable[str]) -> list[fx.Node]:

@@ -65,7 +65,8 @@ class MixedInt8(StaticInt8):
     sqnr_db: how far the logits must stay above the noise of rounding, in dB, on the calibration set, without labels.
     agreement: the share of calibration inputs that must keep their class, in (0, 1].
 
-    Repairs that learn from the calibration set flatter themselves on it: ask for a little more than you need there.
+    Repairs that learn from the calibration set flatter themselves on it: they get three quarters of it, and the budget
+    is judged on the rest.
     A budget makes and measures one graph for every layer that it tries to exempt or to give back, and repairs each;
     with learnt rounding that takes longer, though layers before the first that differs learn once.
     """

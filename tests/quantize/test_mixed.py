@@ -239,3 +239,23 @@ def test_noise_that_grows_with_layers_in_float(enough: set[tuple[int, ...]], fou
 
     assert leave_fewest(range(4), attempt).exempt == found
     assert len(seen) == len(set(seen))
+
+
+def test_what_repairs_have_learnt_is_judged_on_other_images() -> None:
+    """A linear layer with more inputs than it sees images learns these by heart, and looks better on them."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(576, 32), nn.ReLU(), nn.Linear(32, 10)).eval()
+    with torch.no_grad():
+        model[1].weight[:, ::16] *= 30  # so that the steps of the others are coarse
+    seen, unseen = torch.rand(96, 1, 24, 24), torch.rand(512, 1, 24, 24)
+
+    @torch.no_grad()
+    def decibels(graph: QuantizedGraph, images: Tensor) -> float:
+        expected, got = model(images).double(), graph.module(images).double()
+        return float(10 * torch.log10(expected.square().sum() / (expected - got).square().sum()))
+
+    static = quantize(model, seen[:1], StaticInt8(rounding=LearntRounding()), seen)
+    asked = (decibels(static, seen) + decibels(static, unseen)) / 2
+    found = quantize(model, seen[:1], MixedInt8(rounding=LearntRounding(), sqnr_db=asked), seen)
+    assert found.exempt == ("linear",)
+    assert decibels(found, unseen) > asked
